@@ -1,0 +1,3 @@
+//! Billing: periods, invoices, and their way to Stripe.
+
+pub mod stripe;

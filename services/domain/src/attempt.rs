@@ -1,0 +1,134 @@
+//! An attempt as recorded: what an AI agent tried at a case, and what that cost.
+
+use crate::money::{Currency, Money};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The agent gave the person a real answer.
+    Answered,
+    /// No answer came of it.
+    Failed,
+    /// The agent passed the case to a human.
+    HandedOff,
+}
+
+/// Why an attempt failed, in the sender's judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The agent's own logic.
+    AgentError,
+    /// The model's provider.
+    ProviderError,
+    /// The provider refused for load.
+    RateLimited,
+    /// No answer in time.
+    Timeout,
+    /// A tool that the agent called.
+    ToolError,
+    /// The model declined to answer.
+    Refused,
+}
+
+/// Gives an enum of plain names its stored text, the same that serde writes.
+macro_rules! stored_as_text {
+    ($type:ty { $($variant:ident = $text:literal),+ $(,)? }) => {
+        impl $type {
+            /// The name under which it is stored and sent.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+            /// Reads a stored name.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use stored_as_text;
+
+stored_as_text!(Status { Answered = "answered", Failed = "failed", HandedOff = "handed_off" });
+stored_as_text!(FailureReason {
+    AgentError = "agent_error",
+    ProviderError = "provider_error",
+    RateLimited = "rate_limited",
+    Timeout = "timeout",
+    ToolError = "tool_error",
+    Refused = "refused",
+});
+
+/// Token counts; `None` is unknown, not zero. Cached and cache-write tokens are part of `input`,
+/// reasoning tokens of `output` (OpenTelemetry's GenAI conventions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// All input tokens.
+    pub input: Option<i64>,
+    /// Of these, read from the provider's cache.
+    pub cached_input: Option<i64>,
+    /// Of these, written to the provider's cache.
+    pub cache_write: Option<i64>,
+    /// All output tokens.
+    pub output: Option<i64>,
+    /// Of these, reasoning.
+    pub reasoning: Option<i64>,
+}
+
+/// What an attempt cost: the known part, and whether the model's part is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// What the model cost; `None` where nobody knows.
+    pub model_nanos: Option<i64>,
+    /// Tool calls, voice minutes and the like.
+    pub other_nanos: i64,
+    /// The currency of both.
+    pub currency: Currency,
+}
+
+impl Cost {
+    /// The known cost: model (if known) plus others. Both are limited at intake, so that they add up.
+    pub fn known(&self) -> Money {
+        let nanos = self.model_nanos.unwrap_or(0).saturating_add(self.other_nanos);
+        Money { nanos, currency: self.currency }
+    }
+}
+
+/// An attempt, validated and priced: the fact as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Unique per customer.
+    pub id: String,
+    /// Whose bill this counts toward.
+    pub customer: String,
+    /// The case it belongs to.
+    pub case: String,
+    /// Which agent tried.
+    pub agent: String,
+    /// What kind of outcome it works toward.
+    pub action: String,
+    /// Who served the model.
+    pub provider: String,
+    /// The model as the provider names it.
+    pub model: String,
+    /// What the provider counted.
+    pub usage: Usage,
+    /// What it cost, frozen when it was recorded.
+    pub cost: Cost,
+    /// Where the model's cost is from: `reported`, a price book's version, or `None` when unknown.
+    pub price_source: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended: its place in the case's history.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed.
+    pub failure_reason: Option<FailureReason>,
+    /// The same for the same prompt.
+    pub prompt_fingerprint: Option<String>,
+    /// What else the sender told (named other costs, failure detail, metadata), as a JSON object.
+    pub details: Option<String>,
+}

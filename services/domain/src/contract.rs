@@ -1,0 +1,154 @@
+//! A contract: what a customer pays for which outcome, and how its cases are judged.
+
+use crate::judge::{Rule, WinKind};
+use crate::money::{self, Currency, Money, MoneyError};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One version of a customer's contract. Immutable once a charge or a period rests on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// Whose contract.
+    pub customer: String,
+    /// 1, 2, 3 …
+    pub version: u32,
+    /// From when on this version is in force.
+    pub effective_from: Timestamp,
+    /// What it bills in (ISO 4217). The same in all versions of a customer.
+    pub currency: Currency,
+    /// How long a billing period is.
+    #[serde(default)]
+    pub period: Cadence,
+    /// IANA time zone in which periods begin and end, such as `Europe/Berlin`.
+    #[serde(default = "utc")]
+    pub time_zone: String,
+    /// How long after its end a period waits for late facts.
+    #[serde(default = "three_days")]
+    pub grace: Span,
+    /// Who gets the invoice.
+    pub bill_to: BillTo,
+    /// Price per outcome, by action.
+    pub prices: Vec<Price>,
+    /// How its cases are judged.
+    #[serde(default)]
+    pub rule: Rule,
+}
+
+/// How long a billing period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cadence {
+    /// Calendar months in the contract's time zone.
+    #[default]
+    Monthly,
+}
+
+/// Who gets the invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BillTo {
+    /// As it stands on the invoice.
+    pub name: String,
+    /// Where the invoice is sent.
+    pub email: String,
+}
+
+/// The price of one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// The kind of outcome, as attempts name it.
+    pub action: String,
+    /// For a confirmed outcome: a decimal in the contract's currency.
+    pub amount: String,
+    /// For an assumed one, if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_amount: Option<String>,
+}
+
+fn utc() -> String {
+    "UTC".into()
+}
+
+fn three_days() -> Span {
+    Span::hours(72)
+}
+
+/// What is wrong with a contract; the caller must mend the named field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ContractError {
+    /// The field.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+impl Contract {
+    /// Checks what the types cannot.
+    pub fn check(&self) -> Result<(), ContractError> {
+        let fault =
+            |field: &str, problem: &str| ContractError { field: field.into(), problem: problem.into() };
+        let short = |text: &str, most: usize| {
+            !text.is_empty() && text.len() <= most && !text.contains(char::is_control)
+        };
+        if !short(&self.customer, 128) {
+            return Err(fault("customer", "must have 1 to 128 characters"));
+        }
+        if self.version == 0 {
+            return Err(fault("version", "begins at 1"));
+        }
+        if self.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            return Err(fault("time_zone", "is not an IANA time zone such as Europe/Berlin"));
+        }
+        money::minor_exponent(self.currency).map_err(|error| fault("currency", &error.to_string()))?;
+        if !short(&self.bill_to.name, 256) {
+            return Err(fault("bill_to.name", "must have 1 to 256 characters"));
+        }
+        if !short(&self.bill_to.email, 256) || !self.bill_to.email.contains('@') {
+            return Err(fault("bill_to.email", "must be an e-mail address"));
+        }
+        if self.prices.is_empty() {
+            return Err(fault("prices", "needs at least one price"));
+        }
+        for (nth, price) in self.prices.iter().enumerate() {
+            let field = |name: &str| format!("prices[{nth}].{name}");
+            if !short(&price.action, 64) {
+                return Err(fault(&field("action"), "must have 1 to 64 characters"));
+            }
+            if self.prices[..nth].iter().any(|other| other.action == price.action) {
+                return Err(fault(&field("action"), "has a price already"));
+            }
+            for (name, amount) in
+                [("amount", Some(&price.amount)), ("assumed_amount", price.assumed_amount.as_ref())]
+            {
+                let Some(amount) = amount else { continue };
+                match money::parse_nanos(amount) {
+                    Ok(nanos) if (0..=1_000_000 * money::NANOS_PER_UNIT).contains(&nanos) => {}
+                    Ok(_) => return Err(fault(&field(name), "must be from 0 to 1,000,000")),
+                    Err(error) => return Err(fault(&field(name), &error.to_string())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What one outcome costs; `None` if no price covers the action.
+    pub fn price(&self, action: &str, win: WinKind) -> Option<Result<Money, MoneyError>> {
+        let price = self.prices.iter().find(|price| price.action == action)?;
+        let amount = match win {
+            WinKind::Assumed => price.assumed_amount.as_ref().unwrap_or(&price.amount),
+            WinKind::Confirmed => &price.amount,
+        };
+        Some(money::parse_nanos(amount).map(|nanos| Money { nanos, currency: self.currency }))
+    }
+}
+
+/// The version in force at a time: the latest effective one, the highest among equals.
+pub fn in_force(versions: &[Contract], at: Timestamp) -> Option<&Contract> {
+    versions
+        .iter()
+        .filter(|contract| contract.effective_from <= at)
+        .max_by_key(|contract| (contract.effective_from, contract.version))
+}

@@ -1,0 +1,110 @@
+//! The facts of a case: what the judge reads.
+
+use crate::attempt::{Cost, FailureReason, Status, stored_as_text};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a support platform or the seller says of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolutionKind {
+    /// The customer's person affirmed that it is solved.
+    Confirmed,
+    /// The platform itself counts silence as solved.
+    Assumed,
+    /// A human was asked for, or stepped in.
+    Escalated,
+    /// The person came back for help.
+    Reopened,
+    /// Negative feedback: not solved.
+    Failed,
+}
+
+stored_as_text!(ResolutionKind {
+    Confirmed = "confirmed",
+    Assumed = "assumed",
+    Escalated = "escalated",
+    Reopened = "reopened",
+    Failed = "failed",
+});
+
+/// A resolution as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Unique per customer: the door it came by, a colon, the id given there.
+    pub id: String,
+    /// Whose case.
+    pub customer: String,
+    /// Which case.
+    pub case: String,
+    /// What is said of it.
+    pub kind: ResolutionKind,
+    /// When it occurred there.
+    pub occurred_at: Timestamp,
+    /// The platform's words.
+    pub reason: Option<String>,
+}
+
+/// The part of an attempt that the judge reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptFact {
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed.
+    pub failure_reason: Option<FailureReason>,
+    /// Which agent.
+    pub agent: String,
+    /// Toward which kind of outcome.
+    pub action: String,
+    /// By which model.
+    pub model: String,
+    /// At what cost.
+    pub cost: Cost,
+}
+
+/// What a fact says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// An AI agent tried.
+    Attempt(AttemptFact),
+    /// Somebody spoke of the result.
+    Resolution(ResolutionKind),
+}
+
+/// One fact of a case. Facts are ordered by time, then id; the order of arrival means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Unique within the case: `attempt:ID`, `SOURCE:DELIVERY` or `api:ID`.
+    pub id: String,
+    /// What it says.
+    pub said: Said,
+}
+
+impl Fact {
+    /// The attempt, if it is one.
+    pub fn attempt(&self) -> Option<&AttemptFact> {
+        match &self.said {
+            Said::Attempt(attempt) => Some(attempt),
+            Said::Resolution(_) => None,
+        }
+    }
+
+    /// Whether it is a resolution of this kind.
+    pub fn is(&self, kind: ResolutionKind) -> bool {
+        self.said == Said::Resolution(kind)
+    }
+
+    /// Whether it is an attempt that ended so.
+    pub fn ended(&self, status: Status) -> bool {
+        self.attempt().is_some_and(|attempt| attempt.status == status)
+    }
+}
+
+/// The facts in their order, each id once: the form that the judge expects.
+pub fn in_order(mut facts: Vec<Fact>) -> Vec<Fact> {
+    facts.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+    facts.dedup_by(|a, b| a.id == b.id);
+    facts
+}

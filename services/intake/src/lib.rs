@@ -1,0 +1,22 @@
+//! Attempts, from the wire to the fact: decoded, validated, priced and recorded in batches.
+//!
+//! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents), its limits, the price book.
+//! Does not own: the queue and the HTTP door (they hand in bytes), SQL, the judging of cases.
+//!
+//! Invariants:
+//! - One door or the other, it is the same code: [`decode`], then [`record`].
+//! - One bad event never stops its neighbours; what the queue brought and cannot be recorded is parked
+//!   with its raw bytes.
+//! - A cost is frozen when the attempt is recorded; an unknown one stays unknown.
+
+mod accept;
+mod price;
+mod record;
+mod wire;
+
+pub use price::{BOOK_VERSION, PriceBook};
+pub use record::{Message, Outcome, record, record_messages, replay};
+pub use wire::{
+    AmountEvent, AttemptEvent, CLOUD_EVENTS, Event, JSON, MAX_BATCH, NamedAmountEvent, PROTOBUF, UsageEvent,
+    decode, proto,
+};

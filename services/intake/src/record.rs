@@ -1,0 +1,151 @@
+//! Recording: one transaction a batch, whatever door it came by.
+
+use crate::accept::accept;
+use crate::price::PriceBook;
+use crate::wire::{Event, decode};
+use verdict_domain::attempt::Attempt;
+use verdict_domain::time::Timestamp;
+use verdict_store::parked::{self, Origin, Parked};
+use verdict_store::{Store, StoreError, attempts};
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is a new fact.
+    Recorded,
+    /// The fact is there already.
+    Duplicate,
+    /// It is no fact; the reason names the field.
+    Rejected(String),
+}
+
+/// A message from the queue.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// What its bytes are.
+    pub content_type: String,
+    /// What came with it, as JSON: kept if it is parked.
+    pub headers: String,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
+/// Records the events of one request and answers for each, in order. Nothing is parked: the caller sees the reason.
+pub async fn record(
+    store: &Store,
+    book: &PriceBook,
+    events: Vec<Event<'_>>,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(events.len());
+    let mut accepted = Vec::with_capacity(events.len());
+    for event in events {
+        match event.read.and_then(|event| accept(event, book, now)) {
+            Ok(attempt) => {
+                accepted.push(attempt);
+                outcomes.push(Outcome::Recorded);
+            }
+            Err(reason) => outcomes.push(Outcome::Rejected(reason)),
+        }
+    }
+    let mut recorded = write(store, accepted, &[], now).await?.into_iter();
+    for outcome in outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Recorded) {
+        if recorded.next() == Some(false) {
+            *outcome = Outcome::Duplicate;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Records the events of many messages in one transaction; what is no fact is parked in the same. When this
+/// returns `Ok`, every message may be acknowledged. Answers how many facts were new. An error is
+/// transient or an error of ours: nothing is recorded that was not committed, the messages stay with the queue.
+pub async fn record_messages(
+    store: &Store,
+    book: &PriceBook,
+    messages: &[Message],
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    match (record_together(store, book, messages, now).await, messages) {
+        // Our limits should keep the database from ever refusing a row. Should it, one message must
+        // not hold up the others: halve until it is alone.
+        (Err(StoreError::Refused(reason)), [message]) => {
+            let parked = Parked {
+                origin: Origin::Attempt,
+                reference: message.content_type.clone(),
+                headers: message.headers.clone(),
+                body: message.body.clone(),
+                reason: format!("the database refused it: {reason}"),
+            };
+            write(store, Vec::new(), &[parked], now).await?;
+            Ok(0)
+        }
+        (Err(StoreError::Refused(_)), [_, _, ..]) => {
+            let (first, second) = messages.split_at(messages.len() / 2);
+            Ok(Box::pin(record_messages(store, book, first, now)).await?
+                + Box::pin(record_messages(store, book, second, now)).await?)
+        }
+        (result, _) => result,
+    }
+}
+
+async fn record_together(
+    store: &Store,
+    book: &PriceBook,
+    messages: &[Message],
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let mut accepted = Vec::with_capacity(messages.len());
+    let mut refused = Vec::new();
+    for message in messages {
+        for event in decode(&message.content_type, &message.body) {
+            let Event { raw, read } = event;
+            match read.and_then(|event| accept(event, book, now)) {
+                Ok(attempt) => accepted.push(attempt),
+                Err(reason) => refused.push(Parked {
+                    origin: Origin::Attempt,
+                    reference: message.content_type.clone(),
+                    headers: message.headers.clone(),
+                    body: raw.into_owned(),
+                    reason,
+                }),
+            }
+        }
+    }
+    let recorded = write(store, accepted, &refused, now).await?;
+    Ok(recorded.iter().filter(|new| **new).count())
+}
+
+/// Tries a parked event again: `Ok(None)` is recorded (or there already), `Ok(Some(reason))` still is no fact.
+pub async fn replay(
+    store: &Store,
+    book: &PriceBook,
+    id: &str,
+    parked: &Parked,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let outcomes = record(store, book, decode(&parked.reference, &parked.body), now).await?;
+    for outcome in outcomes {
+        if let Outcome::Rejected(reason) = outcome {
+            return Ok(Some(reason));
+        }
+    }
+    let tx = store.begin().await?;
+    parked::set_replayed(&tx, id, now).await?;
+    tx.commit().await?;
+    Ok(None)
+}
+
+/// One transaction: the facts, the marks on their cases, and what is parked beside them.
+async fn write(
+    store: &Store,
+    accepted: Vec<Attempt>,
+    refused: &[Parked],
+    now: Timestamp,
+) -> Result<Vec<bool>, StoreError> {
+    let tx = store.begin().await?;
+    let recorded = attempts::record(&tx, accepted, now).await?;
+    parked::park(&tx, refused, now).await?;
+    tx.commit().await?;
+    Ok(recorded)
+}

@@ -1,0 +1,176 @@
+//! The failure-cost report: figures by customer, agent, model, reason or day.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use verdict_domain::economics::{Bucket, Figures};
+use verdict_domain::money::divide_half_away;
+use verdict_domain::time::day_text;
+use verdict_store::figures::{self, GroupBy};
+use verdict_store::{Store, StoreError};
+
+/// What to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// The first UTC day, counted from 1970-01-01.
+    pub from: i64,
+    /// The first UTC day after.
+    pub to: i64,
+    /// One customer, or all.
+    pub customer: Option<String>,
+    /// How to group.
+    pub by: GroupBy,
+}
+
+/// Reads the name of a grouping.
+pub fn group_by(name: &str) -> Option<GroupBy> {
+    match name {
+        "customer" => Some(GroupBy::Customer),
+        "agent" => Some(GroupBy::Agent),
+        "model" => Some(GroupBy::Model),
+        "reason" => Some(GroupBy::Reason),
+        "day" => Some(GroupBy::Day),
+        _ => None,
+    }
+}
+
+/// The name of a grouping.
+pub fn group_name(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::Customer => "customer",
+        GroupBy::Agent => "agent",
+        GroupBy::Model => "model",
+        GroupBy::Reason => "reason",
+        GroupBy::Day => "day",
+    }
+}
+
+/// The figures of one group in one currency. Money is in nanos (10^-9) of `currency`; outcomes are counted
+/// in the currency that their contract bills in, costs in the one that they were paid in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub struct Row {
+    /// The customer, agent, model, reason (`-`: none) or day; `total` in the totals.
+    pub key: String,
+    /// ISO 4217; `XXX`: outcomes that no contract covers.
+    pub currency: String,
+    /// Attempts.
+    pub attempts: i64,
+    /// Of these, whose model cost is unknown: their cost is in no sum.
+    pub unknown_cost_attempts: i64,
+    /// Attempts of won episodes that did not fail.
+    pub won_nanos: i64,
+    /// Failed attempts of won episodes.
+    pub retry_nanos: i64,
+    /// Attempts of failed and void episodes.
+    pub lost_nanos: i64,
+    /// Attempts of episodes that are not decided.
+    pub pending_nanos: i64,
+    /// The four above.
+    pub cost_nanos: i64,
+    /// Confirmed outcomes.
+    pub confirmed: i64,
+    /// Assumed outcomes.
+    pub assumed: i64,
+    /// Episodes that failed.
+    pub failed: i64,
+    /// Outcomes that were taken back.
+    pub void: i64,
+    /// Charges less voids and corrections.
+    pub revenue_nanos: i64,
+    /// Revenue less cost; absent where the group has money in more than one currency.
+    pub margin_nanos: Option<i64>,
+    /// Cost over confirmed and assumed outcomes of the group (in all currencies); absent without any.
+    pub cost_per_resolution_nanos: Option<i64>,
+}
+
+/// A failure-cost report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FailureCost {
+    /// The first UTC day.
+    pub from: String,
+    /// The first UTC day after.
+    pub to: String,
+    /// How it is grouped.
+    pub by: String,
+    /// A row for each group and currency.
+    pub rows: Vec<Row>,
+    /// The sums, by currency.
+    pub totals: Vec<Row>,
+}
+
+/// Reports from the roll-ups.
+pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, StoreError> {
+    let sums = figures::sums(store, query.from, query.to, query.customer.as_deref(), query.by).await?;
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut totals: BTreeMap<String, Row> = BTreeMap::new();
+    for sum in sums {
+        let key = match (query.by, sum.key.parse()) {
+            (GroupBy::Day, Ok(day)) => day_text(day),
+            _ => sum.key,
+        };
+        let row = rows.entry((key, sum.currency.clone())).or_default();
+        let total = totals.entry(sum.currency).or_default();
+        for row in [row, total] {
+            add(row, sum.bucket, &sum.figures).ok_or_else(|| {
+                StoreError::Refused("the sums of the report overflow; ask for fewer days".into())
+            })?;
+        }
+    }
+    let mut rows: Vec<Row> =
+        rows.into_iter().map(|((key, currency), row)| Row { key, currency, ..row }).collect();
+    let mut totals: Vec<Row> =
+        totals.into_iter().map(|(currency, row)| Row { key: "total".into(), currency, ..row }).collect();
+    derive(&mut rows);
+    derive(&mut totals);
+    let by = group_name(query.by).to_string();
+    Ok(FailureCost { from: day_text(query.from), to: day_text(query.to), by, rows, totals })
+}
+
+fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
+    let mut attempts = |cost: fn(&mut Row) -> &mut i64| {
+        row.attempts = row.attempts.checked_add(figures.attempts)?;
+        row.unknown_cost_attempts = row.unknown_cost_attempts.checked_add(figures.unknown_costs)?;
+        row.cost_nanos = row.cost_nanos.checked_add(figures.cost_nanos)?;
+        let cost = cost(row);
+        *cost = cost.checked_add(figures.cost_nanos)?;
+        Some(())
+    };
+    match bucket {
+        Bucket::Pending => attempts(|row| &mut row.pending_nanos),
+        Bucket::Won => attempts(|row| &mut row.won_nanos),
+        Bucket::Retry => attempts(|row| &mut row.retry_nanos),
+        Bucket::Lost => attempts(|row| &mut row.lost_nanos),
+        Bucket::Confirmed => count(&mut row.confirmed, figures.outcomes),
+        Bucket::Assumed => count(&mut row.assumed, figures.outcomes),
+        Bucket::Failed => count(&mut row.failed, figures.outcomes),
+        Bucket::Void => count(&mut row.void, figures.outcomes),
+        Bucket::Revenue => count(&mut row.revenue_nanos, figures.revenue_nanos),
+    }
+}
+
+fn count(to: &mut i64, more: i64) -> Option<()> {
+    *to = to.checked_add(more)?;
+    Some(())
+}
+
+/// Margin and cost per resolution, from the rows of each key together.
+fn derive(rows: &mut [Row]) {
+    let mut wins: BTreeMap<String, i64> = BTreeMap::new();
+    let mut currencies: BTreeMap<String, usize> = BTreeMap::new();
+    for row in rows.iter() {
+        *wins.entry(row.key.clone()).or_default() += row.confirmed + row.assumed;
+        if row.cost_nanos != 0 || row.revenue_nanos != 0 {
+            *currencies.entry(row.key.clone()).or_default() += 1;
+        }
+    }
+    for row in rows {
+        let has_money = row.cost_nanos != 0 || row.revenue_nanos != 0;
+        if has_money && currencies.get(&row.key) == Some(&1) {
+            row.margin_nanos = row.revenue_nanos.checked_sub(row.cost_nanos);
+        }
+        let wins = wins.get(&row.key).copied().unwrap_or(0);
+        if wins > 0 && row.cost_nanos != 0 {
+            row.cost_per_resolution_nanos = divide_half_away(i128::from(row.cost_nanos), i128::from(wins));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The report as a table for a terminal, and as CSV.
+
+use crate::failure_cost::{FailureCost, Row};
+use verdict_domain::money::{self, decimal};
+
+const HEADINGS: [&str; 15] = [
+    "currency",
+    "attempts",
+    "unknown cost",
+    "won",
+    "retries",
+    "lost",
+    "pending",
+    "cost",
+    "confirmed",
+    "assumed",
+    "failed",
+    "void",
+    "revenue",
+    "margin",
+    "cost/resolution",
+];
+
+/// A table with aligned columns; money to the currency's own decimals, at least two.
+pub fn table(report: &FailureCost) -> String {
+    let mut heading = vec![report.by.clone()];
+    heading.extend(HEADINGS.iter().map(|text| text.to_string()));
+    let mut lines = vec![heading];
+    lines.extend(report.rows.iter().chain(&report.totals).map(|row| cells(row, rounded)));
+    let widths: Vec<usize> = (0..16)
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = format!("Failure cost, {} to {} (UTC, end excluded)\n\n", report.from, report.to);
+    for (nth, line) in lines.iter().enumerate() {
+        if nth == lines.len() - report.totals.len() || nth == 1 {
+            text.push_str(&format!("{}\n", "-".repeat(widths.iter().sum::<usize>() + 30)));
+        }
+        let padded = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 | 1 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// CSV (RFC 4180); money as exact decimals, one row a group and currency, then the totals.
+pub fn csv(report: &FailureCost) -> String {
+    let mut text = format!("{},{}\r\n", report.by, HEADINGS.join(",").replace(' ', "_"));
+    for row in report.rows.iter().chain(&report.totals) {
+        let cells: Vec<String> =
+            cells(row, |nanos, _| decimal(nanos, 2)).iter().map(|cell| quoted(cell)).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
+    let known = |nanos: Option<i64>| nanos.map_or(String::new(), |nanos| money(nanos, &row.currency));
+    let money = |nanos: i64| money(nanos, &row.currency);
+    vec![
+        row.key.clone(),
+        row.currency.clone(),
+        row.attempts.to_string(),
+        row.unknown_cost_attempts.to_string(),
+        money(row.won_nanos),
+        money(row.retry_nanos),
+        money(row.lost_nanos),
+        money(row.pending_nanos),
+        money(row.cost_nanos),
+        row.confirmed.to_string(),
+        row.assumed.to_string(),
+        row.failed.to_string(),
+        row.void.to_string(),
+        money(row.revenue_nanos),
+        known(row.margin_nanos),
+        known(row.cost_per_resolution_nanos),
+    ]
+}
+
+/// Money for reading: to four decimals, since a resolution costs fractions of a cent.
+pub(crate) fn rounded(nanos: i64, currency: &str) -> String {
+    let decimals =
+        money::currency(currency).and_then(money::minor_exponent).map_or(2, |exponent| exponent.max(2)) + 2;
+    let step = 10_i128.pow(9 - decimals.min(9));
+    let steps = money::divide_half_away(i128::from(nanos), step).unwrap_or(0);
+    let nanos = i64::try_from(i128::from(steps) * step).unwrap_or(nanos);
+    let text = decimal(nanos, decimals as usize);
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = whole.trim_start_matches('-');
+    let mut grouped = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if nanos < 0 { "-" } else { "" };
+    format!("{sign}{grouped}.{fraction}")
+}
+
+/// A CSV cell: quoted where it must be, and never one that a spreadsheet would run as a formula.
+fn quoted(cell: &str) -> String {
+    let is_number = cell.parse::<f64>().is_ok();
+    let cell = if !is_number && cell.starts_with(['=', '+', '-', '@', '\t']) && cell != "-" {
+        format!("'{cell}")
+    } else {
+        cell.to_string()
+    };
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}

@@ -1,0 +1,163 @@
+//! Attempts: recorded in batches, read by case.
+
+use crate::bulk::{self, Insert, Kind};
+use crate::cases::{self, CaseKey};
+use crate::connect::{Store, StoreError, Tx, all, known};
+use sea_orm::Value;
+use std::collections::HashSet;
+use verdict_domain::attempt::{Attempt, Cost, FailureReason, Status};
+use verdict_domain::fact::{AttemptFact, Fact, Said};
+use verdict_domain::money;
+use verdict_domain::time::Timestamp;
+
+const INSERT: Insert = Insert {
+    table: "attempts",
+    columns: &[
+        ("customer", Kind::Text),
+        ("id", Kind::Text),
+        ("case_id", Kind::Text),
+        ("agent", Kind::Text),
+        ("action", Kind::Text),
+        ("provider", Kind::Text),
+        ("model", Kind::Text),
+        ("input_tokens", Kind::IntOrNull),
+        ("cached_input_tokens", Kind::IntOrNull),
+        ("cache_write_tokens", Kind::IntOrNull),
+        ("output_tokens", Kind::IntOrNull),
+        ("reasoning_tokens", Kind::IntOrNull),
+        ("status", Kind::Text),
+        ("failure_reason", Kind::TextOrNull),
+        ("model_cost_nanos", Kind::IntOrNull),
+        ("other_cost_nanos", Kind::Int),
+        ("cost_currency", Kind::Text),
+        ("price_source", Kind::TextOrNull),
+        ("started_at", Kind::Int),
+        ("ended_at", Kind::Int),
+        ("prompt_fingerprint", Kind::TextOrNull),
+        ("details", Kind::TextOrNull),
+        ("recorded_at", Kind::Int),
+    ],
+    on_conflict: "ON CONFLICT (customer, id) DO NOTHING",
+    returning: "customer, id",
+};
+
+/// Records attempts and marks their cases to be judged. Answers for each, in the order given, whether it was
+/// new: `false` is a duplicate of one recorded before, or earlier in `attempts`.
+pub async fn record(tx: &Tx, attempts: Vec<Attempt>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+    let keys: Vec<(String, String, String)> =
+        attempts.iter().map(|a| (a.customer.clone(), a.id.clone(), a.case.clone())).collect();
+    let mut sorted = attempts;
+    // Stable: of two with one key, the first stays the first, and is the one that is written.
+    sorted.sort_by(|a, b| (&a.customer, &a.id).cmp(&(&b.customer, &b.id)));
+    let rows = sorted.into_iter().map(|attempt| row(attempt, now)).collect();
+    let written = bulk::insert(&tx.tx, &INSERT, rows).await?;
+    let mut new: HashSet<(String, String)> = HashSet::with_capacity(written.len());
+    for row in written {
+        new.insert((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    }
+    let mut recorded = Vec::with_capacity(keys.len());
+    let mut to_judge = Vec::new();
+    for (customer, id, case) in keys {
+        let key = (customer, id);
+        let is_new = new.remove(&key);
+        if is_new {
+            to_judge.push(CaseKey { customer: key.0, case });
+        }
+        recorded.push(is_new);
+    }
+    cases::mark_to_judge(tx, to_judge).await?;
+    Ok(recorded)
+}
+
+fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
+    let usage = attempt.usage;
+    vec![
+        attempt.customer.into(),
+        attempt.id.into(),
+        attempt.case.into(),
+        attempt.agent.into(),
+        attempt.action.into(),
+        attempt.provider.into(),
+        attempt.model.into(),
+        usage.input.into(),
+        usage.cached_input.into(),
+        usage.cache_write.into(),
+        usage.output.into(),
+        usage.reasoning.into(),
+        attempt.status.as_str().into(),
+        attempt.failure_reason.map(FailureReason::as_str).into(),
+        attempt.cost.model_nanos.into(),
+        attempt.cost.other_nanos.into(),
+        attempt.cost.currency.code().into(),
+        attempt.price_source.into(),
+        attempt.started_at.0.into(),
+        attempt.ended_at.0.into(),
+        attempt.prompt_fingerprint.into(),
+        attempt.details.into(),
+        now.0.into(),
+    ]
+}
+
+/// The attempts of many cases, as facts, in no order.
+pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
+    let select = "SELECT a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
+                  a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at \
+                  FROM keys JOIN attempts a ON a.customer = keys.customer AND a.case_id = keys.key";
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), select).await?;
+    let mut facts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: String = row.try_get_by_index(2)?;
+        let status: String = row.try_get_by_index(3)?;
+        let failure: Option<String> = row.try_get_by_index(4)?;
+        let currency: String = row.try_get_by_index(10)?;
+        let attempt = AttemptFact {
+            status: known(Status::parse(&status), "status", &status)?,
+            failure_reason: match failure {
+                Some(reason) => Some(known(FailureReason::parse(&reason), "failure_reason", &reason)?),
+                None => None,
+            },
+            agent: row.try_get_by_index(5)?,
+            action: row.try_get_by_index(6)?,
+            model: row.try_get_by_index(7)?,
+            cost: Cost {
+                model_nanos: row.try_get_by_index(8)?,
+                other_nanos: row.try_get_by_index(9)?,
+                currency: known(money::currency(&currency).ok(), "currency", &currency)?,
+            },
+        };
+        let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+        let at = Timestamp(row.try_get_by_index(11)?);
+        facts.push((key, Fact { at, id: format!("attempt:{id}"), said: Said::Attempt(attempt) }));
+    }
+    Ok(facts)
+}
+
+/// A model whose attempts have no price.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnknownCost {
+    /// Whose attempts.
+    pub customer: String,
+    /// Who serves the model.
+    pub provider: String,
+    /// The model.
+    pub model: String,
+    /// How many attempts of it have an unknown cost.
+    pub attempts: i64,
+}
+
+/// Which models' attempts have an unknown cost, the most frequent first; at most 1,000.
+pub async fn unknown_costs(store: &Store) -> Result<Vec<UnknownCost>, StoreError> {
+    let sql = "SELECT customer, provider, model, COUNT(*) FROM attempts WHERE model_cost_nanos IS NULL \
+               GROUP BY customer, provider, model ORDER BY COUNT(*) DESC, customer, provider, model LIMIT 1000";
+    let rows = all(&store.db, sql, []).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(UnknownCost {
+                customer: row.try_get_by_index(0)?,
+                provider: row.try_get_by_index(1)?,
+                model: row.try_get_by_index(2)?,
+                attempts: row.try_get_by_index(3)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Cases: which must be judged, what is known of them, and what was held of them last.
+
+use crate::bulk::{self, Insert, Kind};
+use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
+use crate::{attempts, resolutions};
+use sea_orm::{ConnectionTrait, Value};
+use std::collections::BTreeMap;
+use verdict_domain::economics::{Bucket, Cell, Contribution, Figures};
+use verdict_domain::fact::{self, Fact};
+use verdict_domain::time::Timestamp;
+
+/// Names a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaseKey {
+    /// Whose case.
+    pub customer: String,
+    /// Its id there.
+    pub case: String,
+}
+
+impl CaseKey {
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        (&self.customer, &self.case)
+    }
+}
+
+/// What is held of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCase {
+    /// When it was judged last.
+    pub judged_at: Timestamp,
+    /// When time alone will change the judgement.
+    pub wake_at: Option<Timestamp>,
+    /// The verdict of its last episode, for lists.
+    pub verdict: String,
+    /// Its episodes as JSON, for people.
+    pub episodes: String,
+    /// What it adds to the daily figures.
+    pub contribution: Contribution,
+}
+
+/// Marks cases to be judged, in the transaction of what changed them.
+pub(crate) async fn mark_to_judge(tx: &Tx, mut keys: Vec<CaseKey>) -> Result<(), StoreError> {
+    const INSERT: Insert = Insert {
+        table: "cases_to_judge",
+        columns: &[("customer", Kind::Text), ("case_id", Kind::Text)],
+        on_conflict: "",
+        returning: "",
+    };
+    keys.sort();
+    keys.dedup();
+    let rows = keys.into_iter().map(|key| vec![key.customer.into(), key.case.into()]).collect();
+    bulk::insert(&tx.tx, &INSERT, rows).await?;
+    Ok(())
+}
+
+/// Marks all cases of a customer to be judged again: its contract changed.
+pub async fn mark_all_to_judge(tx: &Tx, customer: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO cases_to_judge (customer, case_id) \
+               SELECT customer, case_id FROM cases WHERE customer = $1 ORDER BY case_id";
+    run(&tx.tx, sql, [customer.into()]).await?;
+    Ok(())
+}
+
+/// Takes cases to judge: those with new facts, then those whose time has come. Each once, in order; the marks
+/// go with the transaction.
+pub async fn take_to_judge(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<CaseKey>, StoreError> {
+    let sql = "DELETE FROM cases_to_judge WHERE id IN (SELECT id FROM cases_to_judge ORDER BY id LIMIT $1) \
+               RETURNING customer, case_id";
+    let mut rows = all(&tx.tx, sql, [i64::from(limit).into()]).await?;
+    if rows.len() < limit as usize {
+        let sql = "SELECT customer, case_id FROM cases WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2";
+        rows.extend(all(&tx.tx, sql, [now.0.into(), i64::from(limit).into()]).await?);
+    }
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in rows {
+        keys.push(CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? });
+    }
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// Whether a customer has cases that wait for the judge, or outcomes that wait for a price.
+pub async fn is_unsettled(tx: &Tx, customer: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM cases_to_judge WHERE customer = $1) \
+               OR EXISTS (SELECT 1 FROM cases WHERE customer = $1 AND wake_at <= $2) \
+               OR EXISTS (SELECT 1 FROM outcomes_to_rate WHERE customer = $1)";
+    Ok(one(&tx.tx, sql, [customer.into(), now.0.into()]).await?.is_some())
+}
+
+/// All facts of cases, in order, each once.
+pub async fn facts(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Fact>>, StoreError> {
+    let mut facts: BTreeMap<CaseKey, Vec<Fact>> = keys.iter().map(|key| (key.clone(), Vec::new())).collect();
+    let attempts = attempts::facts_of(tx, keys).await?;
+    let resolutions = resolutions::facts_of(tx, keys).await?;
+    for (key, fact) in attempts.into_iter().chain(resolutions) {
+        facts.entry(key).or_default().push(fact);
+    }
+    for list in facts.values_mut() {
+        *list = fact::in_order(std::mem::take(list));
+    }
+    Ok(facts)
+}
+
+/// What is held of cases; those never judged are absent.
+pub async fn load(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+    load_on(&tx.tx, keys).await
+}
+
+async fn load_on(
+    on: &impl ConnectionTrait,
+    keys: &[CaseKey],
+) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+    let select = "SELECT c.customer, c.case_id, c.judged_at, c.wake_at, c.verdict, c.episodes, c.contribution \
+                  FROM keys JOIN cases c ON c.customer = keys.customer AND c.case_id = keys.key";
+    let rows = bulk::select_by_keys(on, keys.iter().map(CaseKey::parts), select).await?;
+    rows.iter()
+        .map(|row| {
+            let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+            let wake_at: Option<i64> = row.try_get_by_index(3)?;
+            let case = StoredCase {
+                judged_at: Timestamp(row.try_get_by_index(2)?),
+                wake_at: wake_at.map(Timestamp),
+                verdict: row.try_get_by_index(4)?,
+                episodes: row.try_get_by_index(5)?,
+                contribution: read_contribution(&row.try_get_by_index::<String>(6)?)?,
+            };
+            Ok((key, case))
+        })
+        .collect()
+}
+
+/// Writes what is held of cases.
+pub async fn save(tx: &Tx, cases: BTreeMap<CaseKey, StoredCase>) -> Result<(), StoreError> {
+    const UPSERT: Insert = Insert {
+        table: "cases",
+        columns: &[
+            ("customer", Kind::Text),
+            ("case_id", Kind::Text),
+            ("judged_at", Kind::Int),
+            ("wake_at", Kind::IntOrNull),
+            ("verdict", Kind::Text),
+            ("episodes", Kind::Text),
+            ("contribution", Kind::Text),
+        ],
+        on_conflict: "ON CONFLICT (customer, case_id) DO UPDATE SET judged_at = excluded.judged_at, \
+                      wake_at = excluded.wake_at, verdict = excluded.verdict, episodes = excluded.episodes, \
+                      contribution = excluded.contribution",
+        returning: "",
+    };
+    let mut rows: Vec<Vec<Value>> = Vec::with_capacity(cases.len());
+    for (key, case) in cases {
+        rows.push(vec![
+            key.customer.into(),
+            key.case.into(),
+            case.judged_at.0.into(),
+            case.wake_at.map(|at| at.0).into(),
+            case.verdict.into(),
+            case.episodes.into(),
+            write_contribution(&case.contribution)?.into(),
+        ]);
+    }
+    bulk::insert(&tx.tx, &UPSERT, rows).await?;
+    Ok(())
+}
+
+/// One case as held, for a person who asks.
+pub async fn find(store: &Store, key: &CaseKey) -> Result<Option<StoredCase>, StoreError> {
+    Ok(load_on(&store.db, std::slice::from_ref(key)).await?.remove(key))
+}
+
+/// A cell and its figures as stored: without names, in the order of the fields.
+type StoredCell<T> = (i64, T, T, T, T, T, [i64; 5]);
+
+fn write_contribution(contribution: &Contribution) -> Result<String, StoreError> {
+    let cells: Vec<StoredCell<&str>> = contribution
+        .iter()
+        .map(|(cell, f)| {
+            let figures = [f.attempts, f.unknown_costs, f.cost_nanos, f.outcomes, f.revenue_nanos];
+            let Cell { day, agent, model, currency, bucket, reason } = cell;
+            (
+                *day,
+                agent.as_str(),
+                model.as_str(),
+                currency.as_str(),
+                bucket.as_str(),
+                reason.as_str(),
+                figures,
+            )
+        })
+        .collect();
+    to_json("contribution", &cells)
+}
+
+fn read_contribution(text: &str) -> Result<Contribution, StoreError> {
+    let cells: Vec<StoredCell<String>> = from_json("contribution", text)?;
+    cells
+        .into_iter()
+        .map(|(day, agent, model, currency, bucket, reason, figures)| {
+            let bucket = known(Bucket::parse(&bucket), "bucket", &bucket)?;
+            let [attempts, unknown_costs, cost_nanos, outcomes, revenue_nanos] = figures;
+            let figures = Figures { attempts, unknown_costs, cost_nanos, outcomes, revenue_nanos };
+            Ok((Cell { day, agent, model, currency, bucket, reason }, figures))
+        })
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! Contract versions, and the billing periods opened under them.
+
+use crate::connect::{Store, StoreError, Tx, all, from_json, one, run, to_json};
+use crate::{cases, ledger};
+use sea_orm::ConnectionTrait;
+use std::collections::BTreeMap;
+use verdict_domain::contract::Contract;
+use verdict_domain::period::Period;
+use verdict_domain::time::Timestamp;
+
+/// What became of a contract version that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is in force from its `effective_from` on.
+    Recorded,
+    /// The very same version is there already.
+    Unchanged,
+    /// A charge or a period rests on the version that is there: it cannot change.
+    Used,
+    /// Another version bills in another currency: a customer has one.
+    OtherCurrency,
+}
+
+/// Records a contract version, and has all of the customer's cases and unpriced outcomes looked at again.
+pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, StoreError> {
+    // One at a time per customer: two versions put at once see each other.
+    let versions = of_customer(&tx.tx, &contract.customer).await?;
+    let (customer, version) = (contract.customer.as_str(), i64::from(contract.version));
+    if versions.iter().any(|other| other.version != contract.version && other.currency != contract.currency) {
+        return Ok(Put::OtherCurrency);
+    }
+    if let Some(there) = versions.iter().find(|there| there.version == contract.version) {
+        if there == contract {
+            return Ok(Put::Unchanged);
+        }
+        let used = "SELECT 1 WHERE EXISTS (SELECT 1 FROM charges WHERE customer = $1 AND contract_version = $2) \
+                    OR EXISTS (SELECT 1 FROM periods WHERE customer = $1 AND contract_version = $2)";
+        if one(&tx.tx, used, [customer.into(), version.into()]).await?.is_some() {
+            return Ok(Put::Used);
+        }
+    }
+    let sql = "INSERT INTO contracts (customer, version, effective_from, body, recorded_at) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer, version) DO UPDATE SET \
+               effective_from = excluded.effective_from, body = excluded.body, recorded_at = excluded.recorded_at";
+    let body = to_json("contract", contract)?;
+    let values =
+        [customer.into(), version.into(), contract.effective_from.0.into(), body.into(), now.0.into()];
+    run(&tx.tx, sql, values).await?;
+    cases::mark_all_to_judge(tx, customer).await?;
+    ledger::mark_unpriced_to_rate(tx, customer).await?;
+    Ok(Put::Recorded)
+}
+
+/// All versions of the contracts of these customers.
+pub async fn of_customers<'a>(
+    tx: &Tx,
+    customers: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, Vec<Contract>>, StoreError> {
+    let mut contracts = BTreeMap::new();
+    for customer in customers {
+        if !contracts.contains_key(customer) {
+            contracts.insert(customer.to_string(), of_customer(&tx.tx, customer).await?);
+        }
+    }
+    Ok(contracts)
+}
+
+async fn of_customer(on: &impl ConnectionTrait, customer: &str) -> Result<Vec<Contract>, StoreError> {
+    read(all(on, "SELECT body FROM contracts WHERE customer = $1 ORDER BY version", [customer.into()]).await?)
+}
+
+/// All contracts, by customer and version.
+pub async fn list(store: &Store) -> Result<Vec<Contract>, StoreError> {
+    read(all(&store.db, "SELECT body FROM contracts ORDER BY customer, version", []).await?)
+}
+
+/// The same within a transaction.
+pub async fn list_in(tx: &Tx) -> Result<Vec<Contract>, StoreError> {
+    read(all(&tx.tx, "SELECT body FROM contracts ORDER BY customer, version", []).await?)
+}
+
+fn read(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Contract>, StoreError> {
+    rows.iter().map(|row| from_json("contract", &row.try_get_by_index::<String>(0)?)).collect()
+}
+
+/// The end of each customer's latest period.
+pub async fn latest_periods(tx: &Tx) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+    let rows = all(&tx.tx, "SELECT customer, MAX(end_at) FROM periods GROUP BY customer", []).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, Timestamp(row.try_get_by_index(1)?)))).collect()
+}
+
+/// Opens a period: its bounds are stored, once. `false` if it is open already.
+pub async fn open_period(
+    tx: &Tx,
+    contract: &Contract,
+    period: Period,
+    closes_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO periods (customer, start_at, end_at, closes_at, contract_version) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer, start_at) DO NOTHING";
+    let values = [
+        contract.customer.as_str().into(),
+        period.start.0.into(),
+        period.end.0.into(),
+        closes_at.0.into(),
+        i64::from(contract.version).into(),
+    ];
+    Ok(run(&tx.tx, sql, values).await? > 0)
+}
+
+/// A period that is over and waits to be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuePeriod {
+    /// Whose period.
+    pub customer: String,
+    /// Its bounds.
+    pub period: Period,
+}
+
+/// The periods to close at `now`, the oldest first.
+pub async fn periods_to_close(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<DuePeriod>, StoreError> {
+    let sql = "SELECT customer, start_at, end_at FROM periods WHERE closed_at IS NULL AND closes_at <= $1 \
+               ORDER BY closes_at, customer LIMIT $2";
+    let rows = all(&tx.tx, sql, [now.0.into(), i64::from(limit).into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let (start, end) = (Timestamp(row.try_get_by_index(1)?), Timestamp(row.try_get_by_index(2)?));
+            Ok(DuePeriod { customer: row.try_get_by_index(0)?, period: Period { start, end } })
+        })
+        .collect()
+}
+
+/// Closes a period.
+pub async fn close_period(tx: &Tx, due: &DuePeriod, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE periods SET closed_at = $3 WHERE customer = $1 AND start_at = $2";
+    run(&tx.tx, sql, [due.customer.as_str().into(), due.period.start.0.into(), now.0.into()]).await?;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! The ledger of outcomes, and the charges that price them.
+
+use crate::bulk::{self, Insert, Kind};
+use crate::cases::CaseKey;
+use crate::connect::{Store, StoreError, Tx, all, from_json, known, run, to_json};
+use sea_orm::{QueryResult, Value};
+use std::collections::BTreeMap;
+use verdict_domain::invoice;
+use verdict_domain::judge::{LossReason, WinKind};
+use verdict_domain::ledger::{Entry, EntryKind, Row};
+use verdict_domain::money::{self, Money};
+use verdict_domain::time::Timestamp;
+
+const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
+     o.agent, o.model, o.effective_at, o.reason, o.reverses, o.facts";
+
+fn read_outcome(row: &QueryResult) -> Result<(CaseKey, Row), StoreError> {
+    let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+    let (kind, win): (String, String) = (row.try_get_by_index(4)?, row.try_get_by_index(6)?);
+    let reason: Option<String> = row.try_get_by_index(11)?;
+    let entry = Entry {
+        episode: row.try_get_by_index(3)?,
+        kind: known(EntryKind::parse(&kind), "entry", &kind)?,
+        sign: row.try_get_by_index(5)?,
+        win: known(WinKind::parse(&win), "win", &win)?,
+        action: row.try_get_by_index(7)?,
+        agent: row.try_get_by_index(8)?,
+        model: row.try_get_by_index(9)?,
+        effective_at: Timestamp(row.try_get_by_index(10)?),
+        reason: match reason {
+            Some(reason) => Some(known(LossReason::parse(&reason), "reason", &reason)?),
+            None => None,
+        },
+        facts: from_json("facts", &row.try_get_by_index::<String>(13)?)?,
+    };
+    Ok((key, Row { seq: row.try_get_by_index(2)?, entry, reverses: row.try_get_by_index(12)? }))
+}
+
+/// What is posted for cases, each in the order of `seq`; cases without any are absent.
+pub async fn posted(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Row>>, StoreError> {
+    let select = format!(
+        "SELECT {OUTCOME_COLUMNS} FROM keys JOIN outcomes o ON o.customer = keys.customer AND o.case_id = keys.key \
+         ORDER BY o.customer, o.case_id, o.seq"
+    );
+    let mut posted: BTreeMap<CaseKey, Vec<Row>> = BTreeMap::new();
+    for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
+        let (key, row) = read_outcome(&row)?;
+        posted.entry(key).or_default().push(row);
+    }
+    Ok(posted)
+}
+
+/// Posts rows, and marks them to be rated.
+pub async fn post(tx: &Tx, rows: &[(CaseKey, Row)], now: Timestamp) -> Result<(), StoreError> {
+    const INSERT: Insert = Insert {
+        table: "outcomes",
+        columns: &[
+            ("customer", Kind::Text),
+            ("case_id", Kind::Text),
+            ("seq", Kind::Int),
+            ("episode", Kind::Text),
+            ("kind", Kind::Text),
+            ("sign", Kind::Int),
+            ("win", Kind::Text),
+            ("action", Kind::Text),
+            ("agent", Kind::Text),
+            ("model", Kind::Text),
+            ("effective_at", Kind::Int),
+            ("reason", Kind::TextOrNull),
+            ("reverses", Kind::IntOrNull),
+            ("facts", Kind::Text),
+            ("posted_at", Kind::Int),
+        ],
+        // A key that is there already is a broken claim: refuse.
+        on_conflict: "",
+        returning: "",
+    };
+    let mut outcomes: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
+    for (key, row) in rows {
+        let entry = &row.entry;
+        outcomes.push(vec![
+            key.customer.as_str().into(),
+            key.case.as_str().into(),
+            row.seq.into(),
+            entry.episode.as_str().into(),
+            entry.kind.as_str().into(),
+            entry.sign.into(),
+            entry.win.as_str().into(),
+            entry.action.as_str().into(),
+            entry.agent.as_str().into(),
+            entry.model.as_str().into(),
+            entry.effective_at.0.into(),
+            entry.reason.map(LossReason::as_str).into(),
+            row.reverses.into(),
+            to_json("facts", &entry.facts)?.into(),
+            now.0.into(),
+        ]);
+    }
+    bulk::insert(&tx.tx, &INSERT, outcomes).await?;
+    mark_to_rate(tx, rows.iter().map(|(key, row)| (key, row.seq))).await
+}
+
+/// Marks outcomes to be rated.
+pub async fn mark_to_rate(
+    tx: &Tx,
+    outcomes: impl Iterator<Item = (&CaseKey, i64)>,
+) -> Result<(), StoreError> {
+    const INSERT: Insert = Insert {
+        table: "outcomes_to_rate",
+        columns: &[("customer", Kind::Text), ("case_id", Kind::Text), ("seq", Kind::Int)],
+        on_conflict: "",
+        returning: "",
+    };
+    let row = |(key, seq): (&CaseKey, i64)| -> Vec<Value> {
+        vec![key.customer.as_str().into(), key.case.as_str().into(), seq.into()]
+    };
+    bulk::insert(&tx.tx, &INSERT, outcomes.map(row).collect()).await?;
+    Ok(())
+}
+
+/// Marks all of a customer's outcomes that have no price to be rated again: its contract changed.
+pub(crate) async fn mark_unpriced_to_rate(tx: &Tx, customer: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO outcomes_to_rate (customer, case_id, seq) \
+               SELECT o.customer, o.case_id, o.seq FROM outcomes o LEFT JOIN charges c \
+               ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
+               WHERE o.customer = $1 AND c.seq IS NULL";
+    run(&tx.tx, sql, [customer.into()]).await?;
+    Ok(())
+}
+
+/// Takes outcomes to rate, in the order of their keys; the marks go with the transaction. Those that have a price
+/// already are left out.
+pub async fn take_to_rate(tx: &Tx, limit: u32) -> Result<(bool, Vec<(CaseKey, Row)>), StoreError> {
+    let sql = "DELETE FROM outcomes_to_rate WHERE id IN (SELECT id FROM outcomes_to_rate ORDER BY id LIMIT $1) \
+               RETURNING customer, case_id";
+    let rows = all(&tx.tx, sql, [i64::from(limit).into()]).await?;
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in &rows {
+        keys.push((row.try_get_by_index::<String>(0)?, row.try_get_by_index::<String>(1)?));
+    }
+    keys.sort();
+    keys.dedup();
+    // All unpriced outcomes of these cases, so that what a row reverses is rated before it.
+    let select = format!(
+        "SELECT {OUTCOME_COLUMNS} FROM keys JOIN outcomes o ON o.customer = keys.customer AND o.case_id = keys.key \
+         LEFT JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
+         WHERE c.seq IS NULL ORDER BY o.customer, o.case_id, o.seq"
+    );
+    let parts = keys.iter().map(|(customer, case)| (customer.as_str(), case.as_str()));
+    let outcomes = bulk::select_by_keys(&tx.tx, parts, &select).await?;
+    let outcomes = outcomes.iter().map(read_outcome).collect::<Result<_, _>>()?;
+    Ok((!rows.is_empty(), outcomes))
+}
+
+/// The price of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose case.
+    pub key: CaseKey,
+    /// Which row of the case's ledger.
+    pub seq: i64,
+    /// When it takes effect.
+    pub effective_at: Timestamp,
+    /// What it adds to an invoice.
+    pub charge: invoice::Charge,
+}
+
+/// Records charges.
+pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), StoreError> {
+    const INSERT: Insert = Insert {
+        table: "charges",
+        columns: &[
+            ("customer", Kind::Text),
+            ("case_id", Kind::Text),
+            ("seq", Kind::Int),
+            ("action", Kind::Text),
+            ("win", Kind::Text),
+            ("sign", Kind::Int),
+            ("contract_version", Kind::Int),
+            ("amount_nanos", Kind::Int),
+            ("currency", Kind::Text),
+            ("effective_at", Kind::Int),
+            ("rated_at", Kind::Int),
+        ],
+        on_conflict: "",
+        returning: "",
+    };
+    let row = |Charge { key, seq, effective_at, charge }: &Charge| -> Vec<Value> {
+        vec![
+            key.customer.as_str().into(),
+            key.case.as_str().into(),
+            (*seq).into(),
+            charge.action.as_str().into(),
+            charge.win.as_str().into(),
+            charge.sign.into(),
+            i64::from(charge.contract_version).into(),
+            charge.amount.nanos.into(),
+            charge.amount.currency.code().into(),
+            effective_at.0.into(),
+            now.0.into(),
+        ]
+    };
+    bulk::insert(&tx.tx, &INSERT, charges.iter().map(row).collect()).await?;
+    Ok(())
+}
+
+fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
+    let (win, currency): (String, String) = (row.try_get_by_index(4)?, row.try_get_by_index(8)?);
+    let version: i64 = row.try_get_by_index(6)?;
+    let charge = invoice::Charge {
+        action: row.try_get_by_index(3)?,
+        win: known(WinKind::parse(&win), "win", &win)?,
+        contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
+        sign: row.try_get_by_index(5)?,
+        amount: Money {
+            nanos: row.try_get_by_index(7)?,
+            currency: known(money::currency(&currency).ok(), "currency", &currency)?,
+        },
+    };
+    let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+    let effective_at = Timestamp(row.try_get_by_index(9)?);
+    Ok(Charge { key, seq: row.try_get_by_index(2)?, effective_at, charge })
+}
+
+const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
+     c.amount_nanos, c.currency, c.effective_at";
+
+/// All charges of cases.
+pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreError> {
+    let select = format!(
+        "SELECT {CHARGE_COLUMNS} FROM keys JOIN charges c ON c.customer = keys.customer AND c.case_id = keys.key"
+    );
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await?;
+    rows.iter().map(read_charge).collect()
+}
+
+/// A customer's charges that are on no invoice and take effect before `end`.
+pub async fn charges_to_invoice(tx: &Tx, customer: &str, end: Timestamp) -> Result<Vec<Charge>, StoreError> {
+    let sql = format!(
+        "SELECT {CHARGE_COLUMNS} FROM charges c \
+         WHERE c.customer = $1 AND c.invoice_id IS NULL AND c.effective_at < $2"
+    );
+    let rows = all(&tx.tx, &sql, [customer.into(), end.0.into()]).await?;
+    rows.iter().map(read_charge).collect()
+}
+
+/// Puts on `invoice` what [`charges_to_invoice`] names.
+pub async fn put_on_invoice(
+    tx: &Tx,
+    customer: &str,
+    end: Timestamp,
+    invoice: &str,
+) -> Result<u64, StoreError> {
+    let sql = "UPDATE charges SET invoice_id = $3 \
+               WHERE customer = $1 AND invoice_id IS NULL AND effective_at < $2";
+    run(&tx.tx, sql, [customer.into(), end.0.into(), invoice.into()]).await
+}
+
+/// The charges on an invoice: its evidence, at most `limit`.
+pub async fn charges_on_invoice(store: &Store, invoice: &str, limit: u32) -> Result<Vec<Charge>, StoreError> {
+    let sql = format!(
+        "SELECT {CHARGE_COLUMNS} FROM charges c WHERE c.invoice_id = $1 \
+         ORDER BY c.effective_at, c.case_id, c.seq LIMIT $2"
+    );
+    let rows = all(&store.db, &sql, [invoice.into(), i64::from(limit).into()]).await?;
+    rows.iter().map(read_charge).collect()
+}

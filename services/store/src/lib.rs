@@ -1,0 +1,24 @@
+//! The only room with SQL: plain functions by aggregate over one [`Store`].
+//!
+//! Owns: connections, transactions, statements, the mapping of rows to domain types.
+//! Does not own: rules, prices, retries, clocks. Every time is handed in.
+//!
+//! Invariants:
+//! - Facts are inserted under a permanent unique key and never changed.
+//! - What a step does and the bookkeeping that it did it are written in one [`Tx`].
+//! - Rows written in bulk are sorted by their key first: two writers never deadlock.
+//! - The same functions serve PostgreSQL and SQLite.
+
+pub mod access;
+pub mod attempts;
+mod bulk;
+pub mod cases;
+mod connect;
+pub mod contracts;
+pub mod figures;
+pub mod invoices;
+pub mod ledger;
+pub mod parked;
+pub mod resolutions;
+
+pub use connect::{Store, StoreError, Tx};

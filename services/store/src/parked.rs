@@ -1,0 +1,140 @@
+//! What could not be processed, with its raw bytes and its reason: listed, shown, replayed.
+
+use crate::connect::{Store, StoreError, Tx, all, known, one, run};
+use sea_orm::QueryResult;
+use sha2::{Digest, Sha256};
+use verdict_domain::time::Timestamp;
+
+/// Where a parked thing came from: it says how it is replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// An attempt event from the queue; `reference` is the content type.
+    Attempt,
+    /// A webhook delivery; `reference` is `SOURCE/ID`.
+    Delivery,
+    /// An outcome that no price covers; `reference` is a JSON array: customer, case, seq.
+    Outcome,
+    /// An errand that Stripe refused for good; `reference` is the errand's id.
+    Outbox,
+}
+
+impl Origin {
+    /// Its stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempt => "attempt",
+            Self::Delivery => "delivery",
+            Self::Outcome => "outcome",
+            Self::Outbox => "outbox",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Attempt, Self::Delivery, Self::Outcome, Self::Outbox].into_iter().find(|o| o.as_str() == text)
+    }
+}
+
+/// Something that could not be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it is, to its origin.
+    pub reference: String,
+    /// What came with it, as JSON.
+    pub headers: String,
+    /// The bytes as they came.
+    pub body: Vec<u8>,
+    /// Why it could not be processed, and what to do.
+    pub reason: String,
+}
+
+impl Parked {
+    /// The same thing has the same id, however often it comes.
+    pub fn id(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in [self.origin.as_str().as_bytes(), self.reference.as_bytes(), &self.body] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A parked thing as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// The thing.
+    pub parked: Parked,
+    /// Since when.
+    pub parked_at: Timestamp,
+}
+
+/// Parks things. One that is there already is parked anew if it had been replayed, with the new reason.
+pub async fn park(tx: &Tx, things: &[Parked], now: Timestamp) -> Result<(), StoreError> {
+    let mut things: Vec<(String, &Parked)> = things.iter().map(|parked| (parked.id(), parked)).collect();
+    things.sort_by(|a, b| a.0.cmp(&b.0));
+    for (id, parked) in things {
+        let sql = "INSERT INTO parked (id, origin, reference, headers, body, reason, parked_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET \
+                   reason = excluded.reason, replayed_at = NULL";
+        let values = [
+            id.into(),
+            parked.origin.as_str().into(),
+            parked.reference.as_str().into(),
+            parked.headers.as_str().into(),
+            parked.body.clone().into(),
+            parked.reason.as_str().into(),
+            now.0.into(),
+        ];
+        run(&tx.tx, sql, values).await?;
+    }
+    Ok(())
+}
+
+const COLUMNS: &str = "id, origin, reference, headers, body, reason, parked_at";
+
+fn read(row: &QueryResult) -> Result<Listed, StoreError> {
+    let origin: String = row.try_get_by_index(1)?;
+    Ok(Listed {
+        id: row.try_get_by_index(0)?,
+        parked: Parked {
+            origin: known(Origin::parse(&origin), "origin", &origin)?,
+            reference: row.try_get_by_index(2)?,
+            headers: row.try_get_by_index(3)?,
+            body: row.try_get_by_index(4)?,
+            reason: row.try_get_by_index(5)?,
+        },
+        parked_at: Timestamp(row.try_get_by_index(6)?),
+    })
+}
+
+/// What is parked, the oldest first: at most `limit`.
+pub async fn list(store: &Store, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM parked WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT $1");
+    all(&store.db, &sql, [i64::from(limit).into()]).await?.iter().map(read).collect()
+}
+
+/// How many things are parked.
+pub async fn count(store: &Store) -> Result<i64, StoreError> {
+    match one(&store.db, "SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL", []).await? {
+        Some(row) => Ok(row.try_get_by_index(0)?),
+        None => Ok(0),
+    }
+}
+
+/// One parked thing, replayed or not.
+pub async fn find(store: &Store, id: &str) -> Result<Option<Listed>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM parked WHERE id = $1");
+    one(&store.db, &sql, [id.into()]).await?.as_ref().map(read).transpose()
+}
+
+/// Notes that a thing was replayed, in the transaction that did so.
+pub async fn set_replayed(tx: &Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    run(&tx.tx, "UPDATE parked SET replayed_at = $2 WHERE id = $1", [id.into(), now.0.into()]).await?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The customers and what they agreed to: together they have every variant of the rule.
+
+use crate::{Assumed, Contract, ContractPrice, DAY, HOUR, MINUTE, Plan, Reopen, Rule};
+use Assumed::{Never, Platform, Silence};
+use Reopen::{Keep, Void};
+
+const SUPPORT: &str = "support.resolution";
+const REFUND: &str = "refund.processed";
+const SALES: &str = "sales.qualification";
+
+/// The contracts of the plan's customers. All are effective from the plan's start, which is the evening before
+/// in New York: that customer's first period is an empty one. The first customer has a second version.
+pub(crate) fn contracts(plan: &Plan) -> Vec<Contract> {
+    let mid_month = plan.start + i64::from(plan.days / 2).min(15) * DAY;
+    let all = [
+        contract(
+            ("acme", "Acme GmbH", "USD", "Europe/Berlin", 72),
+            &[(SUPPORT, "0.99", Some("0.79")), (REFUND, "0.5", None), (SALES, "12.125", Some("9.995"))],
+            rule(24 * HOUR, Silence, 72 * HOUR, Void, 30 * DAY),
+        ),
+        contract(
+            ("globex", "Globex SE", "EUR", "Europe/Berlin", 24),
+            &[(SUPPORT, "1.2", None), (REFUND, "0.355", None)],
+            rule(48 * HOUR, Never, 96 * HOUR, Void, 7 * DAY),
+        ),
+        contract(
+            ("initech", "Initech KK", "JPY", "Asia/Tokyo", 72),
+            &[(SUPPORT, "110", Some("87.5")), (SALES, "1500", None)],
+            rule(HOUR, Silence, 24 * HOUR, Keep, 10 * DAY),
+        ),
+        contract(
+            ("umbrella", "Umbrella Inc", "USD", "America/New_York", 72),
+            &[(SUPPORT, "0.85", Some("0.425")), (REFUND, "0.333333333", Some("0.111111111"))],
+            rule(36 * HOUR, Platform, 48 * HOUR, Void, 30 * DAY),
+        ),
+        contract(
+            ("hooli", "Hooli Ltd", "USD", "UTC", 48),
+            &[(SUPPORT, "0.7", Some("0.005")), (REFUND, "0.4", None), (SALES, "25", Some("15"))],
+            rule(30 * MINUTE, Silence, 90 * MINUTE, Void, 3 * DAY),
+        ),
+        contract(
+            ("stark", "Stark AG", "EUR", "UTC", 0),
+            &[(SUPPORT, "0.99", Some("0")), (SALES, "8.5", Some("6.375"))],
+            rule(24 * HOUR, Platform, 12 * HOUR, Keep, 14 * DAY),
+        ),
+        contract(
+            ("wayne", "Wayne Corp", "USD", "America/New_York", 72),
+            &[(SUPPORT, "2", None)],
+            rule(0, Never, 72 * HOUR, Keep, 5 * DAY),
+        ),
+        contract(
+            ("tyrell", "Tyrell KK", "JPY", "Asia/Tokyo", 24),
+            &[(REFUND, "60.5", Some("40")), (SALES, "900", Some("700"))],
+            rule(12 * HOUR, Silence, 36 * HOUR, Void, 0),
+        ),
+    ];
+    assert!((3..=all.len()).contains(&plan.customers), "three to eight customers");
+    let mut contracts: Vec<Contract> = all.into_iter().take(plan.customers).collect();
+    for contract in &mut contracts {
+        contract.effective_from = plan.start;
+    }
+    let second = Contract {
+        version: 2,
+        effective_from: mid_month,
+        ..contract(
+            ("acme", "Acme GmbH", "USD", "Europe/Berlin", 72),
+            &[(SUPPORT, "1.095", Some("0.8")), (REFUND, "0.55", Some("0.45")), (SALES, "11", None)],
+            rule(12 * HOUR, Platform, 48 * HOUR, Keep, 14 * DAY),
+        )
+    };
+    contracts.insert(1, second);
+    contracts
+}
+
+fn contract(
+    (customer, bill_to_name, currency, time_zone, grace_hours): (&str, &str, &str, &str, i64),
+    prices: &[(&str, &str, Option<&str>)],
+    rule: Rule,
+) -> Contract {
+    let price = |&(action, amount, assumed_amount): &(&str, &str, Option<&str>)| ContractPrice {
+        action: action.to_owned(),
+        amount: amount.to_owned(),
+        assumed_amount: assumed_amount.map(str::to_owned),
+    };
+    Contract {
+        customer: customer.to_owned(),
+        version: 1,
+        effective_from: 0,
+        currency: currency.to_owned(),
+        time_zone: time_zone.to_owned(),
+        grace_hours,
+        bill_to_name: bill_to_name.to_owned(),
+        bill_to_email: format!("billing@{customer}.example"),
+        prices: prices.iter().map(price).collect(),
+        rule,
+    }
+}
+
+fn rule(
+    confirmed_settles_after: i64,
+    assumed: Assumed,
+    silence_window: i64,
+    reopen: Reopen,
+    reversal_horizon: i64,
+) -> Rule {
+    Rule { confirmed_settles_after, assumed, silence_window, reopen, reversal_horizon }
+}

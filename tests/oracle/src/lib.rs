@@ -1,0 +1,42 @@
+//! An independent oracle for the service: `docs/RULES.md` written down a second time, naively, and a seeded
+//! generator of believable traffic. It shares no code with the service, so an agreement of the two means
+//! something.
+//!
+//! ```
+//! use verdict_oracle::{Oracle, Plan, generate};
+//!
+//! let plan = Plan { events: 100, ..Plan::default() };
+//! let traffic = generate(&plan);
+//! let oracle = Oracle::new(&traffic, plan.end());
+//! assert_eq!(oracle.costs().len(), traffic.attempts.len());
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod attempts;
+mod contracts;
+mod costs;
+mod generate;
+mod hostile;
+mod invoices;
+mod judge;
+mod money;
+mod oracle;
+mod prices;
+mod report;
+mod story;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+pub use costs::{Cost, cost};
+pub use generate::{Plan, generate};
+pub use hostile::{malformed, shuffle_and_duplicate};
+pub use invoices::{Invoice, Line};
+pub use money::{minor_units, nanos, round_div};
+pub use oracle::{Oracle, Posting, Verdict};
+pub use prices::{Price, price};
+pub use report::{By, Figures};
+pub use traffic::{
+    Amount, Assumed, Attempt, Contract, ContractPrice, DAY, Door, HOUR, Kind, MINUTE, NamedAmount, Reopen,
+    Resolution, Rule, SECOND, Status, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
+};

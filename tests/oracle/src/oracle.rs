@@ -1,0 +1,191 @@
+//! From the facts to verdicts and postings: everything is recomputed from all facts, nothing is kept.
+
+use crate::judge::{Fact, Judgement, What, judge};
+use crate::{Attempt, Contract, Cost, Kind, Rule, Traffic, cost, nanos};
+use std::collections::BTreeMap;
+
+/// What the rules make of the traffic at a time. All facts are taken as known from the beginning on.
+pub struct Oracle<'a> {
+    pub(crate) traffic: &'a Traffic,
+    pub(crate) now: i64,
+    pub(crate) cases: Vec<Case<'a>>,
+}
+
+pub(crate) struct Case<'a> {
+    pub customer: &'a str,
+    pub name: &'a str,
+    pub episodes: Vec<Episode<'a>>,
+}
+
+/// A judged episode; those without an attempt are left out.
+pub(crate) struct Episode<'a> {
+    pub name: String,
+    pub attempts: Vec<&'a Attempt>,
+    pub judgement: Judgement<'a>,
+}
+
+/// An episode's name, its verdict (`pending`, `confirmed`, `assumed`, `failed` or `void`) and the reason.
+pub type Verdict = (String, &'static str, Option<&'static str>);
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// `start`, or the id of the fact that re-opened the case.
+    pub episode: String,
+    /// +1 for a charge, -1 for a void.
+    pub sign: i8,
+    /// `confirmed` or `assumed`.
+    pub kind: &'static str,
+    /// The deciding answer's.
+    pub action: String,
+    /// The deciding answer's.
+    pub agent: String,
+    /// The deciding answer's.
+    pub model: String,
+    /// When it counts.
+    pub effective_at: i64,
+    /// The price, with the sign: a void's is negative.
+    pub amount_nanos: i64,
+    /// The contract version's.
+    pub currency: String,
+    /// The version that priced the charge.
+    pub contract_version: u32,
+}
+
+impl<'a> Oracle<'a> {
+    /// Judges all cases as of `now`. The traffic holds each fact once.
+    pub fn new(traffic: &'a Traffic, now: i64) -> Self {
+        let mut facts: BTreeMap<(&str, &str), Vec<Fact>> = BTreeMap::new();
+        for attempt in &traffic.attempts {
+            let what = What::Attempt(attempt);
+            let fact = Fact { at: attempt.ended_at, id: attempt.fact_id(), what };
+            facts.entry((&attempt.customer, &attempt.case)).or_default().push(fact);
+        }
+        for resolution in &traffic.resolutions {
+            let what = What::Resolution(resolution);
+            let fact = Fact { at: resolution.occurred_at, id: resolution.fact_id(), what };
+            facts.entry((&resolution.customer, &resolution.case)).or_default().push(fact);
+        }
+        let mut cases = Vec::new();
+        for ((customer, name), mut facts) in facts {
+            facts.sort_by(|a, b| (a.at, a.id.as_bytes()).cmp(&(b.at, b.id.as_bytes())));
+            let rule = rule_of(traffic, customer, &facts);
+            cases.push(Case { customer, name, episodes: episodes(&rule, &facts, now) });
+        }
+        Self { traffic, now, cases }
+    }
+
+    /// The cost of each attempt, by (customer, attempt id).
+    pub fn costs(&self) -> BTreeMap<(String, String), Cost> {
+        let mut costs = BTreeMap::new();
+        for attempt in &self.traffic.attempts {
+            costs.insert((attempt.customer.clone(), attempt.id.clone()), cost(attempt));
+        }
+        costs
+    }
+
+    /// Per (customer, case) its episodes in order: name, verdict and reason. Episodes without an attempt have
+    /// none; neither have cases without one.
+    pub fn verdicts(&self) -> BTreeMap<(String, String), Vec<Verdict>> {
+        let mut verdicts: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for case in &self.cases {
+            for episode in &case.episodes {
+                let Judgement { verdict, reason, .. } = episode.judgement;
+                let key = (case.customer.to_owned(), case.name.to_owned());
+                verdicts.entry(key).or_default().push((episode.name.clone(), verdict, reason));
+            }
+        }
+        verdicts
+    }
+
+    /// Per (customer, case) the entries that hold, by episode, a charge before its void. What no contract
+    /// version or price covers is parked and not here.
+    pub fn postings(&self) -> BTreeMap<(String, String), Vec<Posting>> {
+        let mut postings: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for case in &self.cases {
+            for episode in &case.episodes {
+                for posting in self.entries(case, episode) {
+                    let key = (case.customer.to_owned(), case.name.to_owned());
+                    postings.entry(key).or_default().push(posting);
+                }
+            }
+        }
+        postings
+    }
+
+    pub(crate) fn entries(&self, case: &Case, episode: &Episode) -> Vec<Posting> {
+        let judgement = &episode.judgement;
+        let Some(win) = judgement.win else { return Vec::new() };
+        let Some(contract) = in_force(&self.traffic.contracts, case.customer, win.settles_at) else {
+            return Vec::new();
+        };
+        let Some(price) = contract.prices.iter().find(|price| price.action == win.answer.action) else {
+            return Vec::new();
+        };
+        let amount = match (win.kind, &price.assumed_amount) {
+            ("assumed", Some(assumed_amount)) => assumed_amount,
+            _ => &price.amount,
+        };
+        let charge = Posting {
+            episode: episode.name.clone(),
+            sign: 1,
+            kind: win.kind,
+            action: win.answer.action.clone(),
+            agent: win.answer.agent.clone(),
+            model: win.answer.model.clone(),
+            effective_at: win.settles_at,
+            amount_nanos: nanos(amount),
+            currency: contract.currency.clone(),
+            contract_version: contract.version,
+        };
+        if judgement.verdict != "void" {
+            return vec![charge];
+        }
+        let amount_nanos = -charge.amount_nanos;
+        let void = Posting { sign: -1, effective_at: judgement.at, amount_nanos, ..charge.clone() };
+        vec![charge, void]
+    }
+}
+
+/// The contract version in force at a time.
+pub(crate) fn in_force<'a>(contracts: &'a [Contract], customer: &str, at: i64) -> Option<&'a Contract> {
+    contracts
+        .iter()
+        .filter(|contract| contract.customer == customer && contract.effective_from <= at)
+        .max_by_key(|contract| (contract.effective_from, contract.version))
+}
+
+fn rule_of(traffic: &Traffic, customer: &str, facts: &[Fact]) -> Rule {
+    let earliest = facts.iter().find_map(Fact::attempt);
+    let contract = earliest.and_then(|attempt| in_force(&traffic.contracts, customer, attempt.ended_at));
+    contract.map_or_else(Rule::default, |contract| contract.rule.clone())
+}
+
+fn episodes<'a>(rule: &Rule, facts: &[Fact<'a>], now: i64) -> Vec<Episode<'a>> {
+    let mut episodes = Vec::new();
+    let mut name = "start".to_owned();
+    let mut facts_of_episode = Vec::new();
+    for fact in facts {
+        if fact.is(Kind::Reopened) {
+            episodes.extend(episode(rule, &name, &facts_of_episode, Some(fact.at), now));
+            name.clone_from(&fact.id);
+            facts_of_episode.clear();
+        } else {
+            facts_of_episode.push(fact.clone());
+        }
+    }
+    episodes.extend(episode(rule, &name, &facts_of_episode, None, now));
+    episodes
+}
+
+fn episode<'a>(
+    rule: &Rule,
+    name: &str,
+    facts: &[Fact<'a>],
+    closed_at: Option<i64>,
+    now: i64,
+) -> Option<Episode<'a>> {
+    let judgement = judge(rule, facts, closed_at, now)?;
+    let attempts = facts.iter().filter_map(Fact::attempt).collect();
+    Some(Episode { name: name.to_owned(), attempts, judgement })
+}

@@ -1,0 +1,151 @@
+//! RULES, "Buckets": what was tried, what it cost and what it earned.
+
+use crate::oracle::{Oracle, in_force};
+use crate::{DAY, Status, cost, rfc3339};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What a report is broken down by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The customer.
+    Customer,
+    /// The agent: the attempt's own for costs, else the deciding answer's or the last attempt's.
+    Agent,
+    /// The model, likewise.
+    Model,
+    /// The bucket's reason for costs, the verdict's for outcomes; `-` where there is none.
+    Reason,
+    /// The UTC day, such as `2026-09-01`.
+    Day,
+}
+
+/// One row of a report. Sums are exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Attempts that ended.
+    pub attempts: i64,
+    /// Those of them whose model's cost is unknown.
+    pub unknown_cost_attempts: i64,
+    /// The cost of what won.
+    pub won_nanos: i128,
+    /// The cost of failed tries on the way to a win.
+    pub retry_nanos: i128,
+    /// The cost of what came to nothing.
+    pub lost_nanos: i128,
+    /// The cost of what is not decided.
+    pub pending_nanos: i128,
+    /// Outcomes confirmed.
+    pub confirmed: i64,
+    /// Outcomes assumed.
+    pub assumed: i64,
+    /// Episodes failed.
+    pub failed: i64,
+    /// Outcomes taken back.
+    pub void: i64,
+    /// Charges less voids.
+    pub revenue_nanos: i128,
+}
+
+/// Where something counts.
+struct Tags<'a> {
+    at: i64,
+    currency: &'a str,
+    customer: &'a str,
+    agent: &'a str,
+    model: &'a str,
+    reason: Option<&'a str>,
+}
+
+struct Rows {
+    days: Range<i64>,
+    by: By,
+    rows: BTreeMap<(String, String), Figures>,
+}
+
+impl Rows {
+    fn add(&mut self, tags: &Tags, change: impl FnOnce(&mut Figures)) {
+        if !self.days.contains(&tags.at.div_euclid(DAY)) {
+            return;
+        }
+        let key = match self.by {
+            By::Customer => tags.customer.to_owned(),
+            By::Agent => tags.agent.to_owned(),
+            By::Model => tags.model.to_owned(),
+            By::Reason => tags.reason.unwrap_or("-").to_owned(),
+            By::Day => rfc3339(tags.at)[..10].to_owned(),
+        };
+        change(self.rows.entry((key, tags.currency.to_owned())).or_default());
+    }
+}
+
+impl Oracle<'_> {
+    /// The figures by (key, currency) of the UTC days `from_day..to_day`, numbered since 1970. Costs are under
+    /// their own currency, outcomes and revenue under the contract's, `XXX` where there is none.
+    pub fn report(&self, from_day: i64, to_day: i64, by: By) -> BTreeMap<(String, String), Figures> {
+        let mut rows = Rows { days: from_day..to_day, by, rows: BTreeMap::new() };
+        for case in &self.cases {
+            for episode in &case.episodes {
+                let judgement = &episode.judgement;
+                let (verdict, verdict_reason) = (judgement.verdict, judgement.reason);
+                for attempt in &episode.attempts {
+                    let retry =
+                        attempt.status == Status::Failed && matches!(verdict, "confirmed" | "assumed");
+                    let failure_reason = attempt.failure_reason.as_deref().unwrap_or("unspecified");
+                    let cost = cost(attempt);
+                    let tags = Tags {
+                        at: attempt.ended_at,
+                        currency: &cost.currency,
+                        customer: case.customer,
+                        agent: &attempt.agent,
+                        model: &attempt.model,
+                        reason: if retry { Some(failure_reason) } else { verdict_reason },
+                    };
+                    rows.add(&tags, |row| {
+                        row.attempts += 1;
+                        row.unknown_cost_attempts += i64::from(!cost.known);
+                        *match verdict {
+                            "pending" => &mut row.pending_nanos,
+                            "failed" | "void" => &mut row.lost_nanos,
+                            _ if retry => &mut row.retry_nanos,
+                            _ => &mut row.won_nanos,
+                        } += i128::from(cost.nanos);
+                    });
+                }
+
+                if verdict == "pending" {
+                    continue;
+                }
+                let named = judgement.win.map_or(judgement.last, |win| win.answer);
+                let priced_at = judgement.win.map_or(judgement.at, |win| win.settles_at);
+                let contract = in_force(&self.traffic.contracts, case.customer, priced_at);
+                let outcome = Tags {
+                    at: judgement.at,
+                    currency: contract.map_or("XXX", |contract| &contract.currency),
+                    customer: case.customer,
+                    agent: &named.agent,
+                    model: &named.model,
+                    reason: verdict_reason,
+                };
+                rows.add(&outcome, |row| {
+                    *match verdict {
+                        "confirmed" => &mut row.confirmed,
+                        "assumed" => &mut row.assumed,
+                        "failed" => &mut row.failed,
+                        _ => &mut row.void,
+                    } += 1;
+                });
+                for posting in self.entries(case, episode) {
+                    let revenue = Tags {
+                        at: posting.effective_at,
+                        currency: &posting.currency,
+                        reason: None,
+                        ..outcome
+                    };
+                    rows.add(&revenue, |row| row.revenue_nanos += i128::from(posting.amount_nanos));
+                }
+            }
+        }
+        rows.rows
+    }
+}

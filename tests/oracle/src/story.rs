@@ -1,0 +1,250 @@
+//! The stories cases have, told fact by fact.
+
+use crate::attempts::attempt;
+use crate::generate::Random;
+use crate::{Attempt, Contract, DAY, Door, HOUR, Kind, MINUTE, Resolution, Rule, Status};
+use Kind::{Assumed, Confirmed, Escalated, Reopened};
+use Status::{Answered, HandedOff};
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use std::ops::Range;
+
+/// One case, told up to `clock`.
+pub(crate) struct Story<'a> {
+    pub attempts: Vec<Attempt>,
+    pub resolutions: Vec<Resolution>,
+    random: &'a mut Random,
+    customer: &'a str,
+    rule: &'a Rule,
+    number: u32,
+    /// What the case is about; at times another agent steps in.
+    action: &'a str,
+    other_action: &'a str,
+    clock: i64,
+}
+
+impl<'a> Story<'a> {
+    /// Tells the customer's case of this number from its beginning.
+    pub(crate) fn tell(random: &'a mut Random, contract: &'a Contract, number: u32, starts_at: i64) -> Self {
+        let mut action = || contract.prices.choose(random).expect("some").action.as_str();
+        let (action, other_action) = (action(), action());
+        let mut story = Self {
+            attempts: Vec::new(),
+            resolutions: Vec::new(),
+            customer: &contract.customer,
+            rule: &contract.rule,
+            number,
+            action,
+            other_action,
+            clock: starts_at,
+            random,
+        };
+        story.go_on();
+        story
+    }
+
+    fn go_on(&mut self) {
+        let horizon = self.rule.reversal_horizon;
+        match self.random.random_range(0..100) {
+            0..22 => self.confirmed(4),
+            22..37 => self.tries(4),
+            37..45 => {
+                // The platform's word comes early or late, and mostly to those who do not wait for it.
+                self.tries(4);
+                self.wait(HOUR..5 * DAY);
+                self.resolve(Assumed);
+            }
+            45..50 => {
+                self.tries(4);
+                self.wait(MINUTE..10 * HOUR);
+                self.resolve(Escalated);
+            }
+            50..55 => {
+                self.tries(3);
+                self.wait(MINUTE..HOUR);
+                self.attempt(HandedOff);
+            }
+            55..59 => {
+                self.tries(3);
+                self.wait(MINUTE..10 * HOUR);
+                self.resolve(Kind::Failed);
+            }
+            59..64 => {
+                // Taken back after it settled, or too late for that.
+                self.confirmed(3);
+                self.clock += self.rule.confirmed_settles_after;
+                self.wait(0..2 * horizon + DAY);
+                self.take_back();
+            }
+            64..68 => {
+                self.confirmed(3);
+                self.wait(0..self.rule.confirmed_settles_after + HOUR);
+                self.resolve(Reopened);
+                self.again();
+            }
+            68..73 => {
+                self.tries(3);
+                self.clock += self.rule.silence_window;
+                self.wait(0..2 * horizon + DAY);
+                self.resolve(Reopened);
+                self.again();
+            }
+            73..80 => self.fail(5),
+            80..83 => {
+                self.tries(3);
+                self.wait(MINUTE..HOUR);
+                self.fail(2);
+            }
+            83..85 => {
+                self.resolve(Confirmed);
+                self.wait(MINUTE..HOUR);
+                self.tries(2);
+                if self.random.random_ratio(1, 2) {
+                    self.wait(MINUTE..HOUR);
+                    self.resolve(Confirmed);
+                }
+            }
+            85..87 => {
+                self.any_attempt();
+                self.any_attempt();
+                if self.random.random_ratio(1, 2) {
+                    self.wait(0..DAY);
+                    self.resolve(Confirmed);
+                }
+            }
+            87..88 => {
+                let kinds = [Confirmed, Assumed, Escalated, Reopened, Kind::Failed];
+                let kind = *kinds.choose(self.random).expect("some");
+                self.resolve(kind);
+            }
+            88..91 => {
+                self.tries(2);
+                self.wait(7 * DAY..30 * DAY);
+                self.tries(2);
+            }
+            _ => self.on_the_edge(),
+        }
+    }
+
+    /// Facts at the very microsecond of a bound, and one beside it.
+    fn on_the_edge(&mut self) {
+        let off = self.random.random_range(-1..=1);
+        match self.random.random_range(0..6) {
+            0 => {
+                self.attempt(Answered);
+                self.resolve(Confirmed);
+                self.clock += self.rule.confirmed_settles_after + off;
+                self.take_back();
+            }
+            1 => {
+                self.attempt(Answered);
+                self.resolve(Confirmed);
+                self.clock += self.rule.confirmed_settles_after + self.rule.reversal_horizon + off;
+                self.take_back();
+            }
+            2 => {
+                self.attempt(Answered);
+                self.clock += self.rule.silence_window + off;
+                self.any_attempt();
+            }
+            3 => {
+                self.attempt(Answered);
+                self.clock += self.rule.silence_window + off;
+                self.resolve(Confirmed);
+            }
+            4 => {
+                self.attempt(Answered);
+                self.resolve(Assumed);
+                self.clock += self.rule.silence_window + off;
+                self.take_back();
+                self.any_attempt();
+            }
+            _ => {
+                // At one time; the order is that of the ids, and differs by the door.
+                self.attempt(Answered);
+                self.wait(MINUTE..HOUR);
+                self.resolve(Confirmed);
+                self.resolve(Reopened);
+                self.attempt(Answered);
+            }
+        }
+    }
+
+    /// Up to so many attempts, the last of them an answer.
+    fn tries(&mut self, most: u32) {
+        for _ in 1..self.random.random_range(1..=most) {
+            let status = if self.random.random_ratio(3, 4) { Status::Failed } else { Answered };
+            self.attempt(status);
+            self.wait(MINUTE..2 * HOUR);
+        }
+        self.attempt(Answered);
+    }
+
+    fn confirmed(&mut self, most: u32) {
+        self.tries(most);
+        self.wait(MINUTE..20 * HOUR);
+        self.resolve(Confirmed);
+    }
+
+    /// Up to so many attempts, all of them failed.
+    fn fail(&mut self, most: u32) {
+        for _ in 0..self.random.random_range(1..=most) {
+            self.attempt(Status::Failed);
+            self.wait(MINUTE..2 * HOUR);
+        }
+    }
+
+    /// After a re-open: won, waiting to be, or never answered.
+    fn again(&mut self) {
+        self.wait(MINUTE..HOUR);
+        match self.random.random_range(0..3) {
+            0 => self.confirmed(2),
+            1 => self.tries(2),
+            _ => self.fail(1),
+        }
+    }
+
+    fn take_back(&mut self) {
+        match self.random.random_range(0..4) {
+            0 => self.resolve(Escalated),
+            1 => self.resolve(Kind::Failed),
+            2 => self.resolve(Reopened),
+            _ => self.attempt(HandedOff),
+        }
+    }
+
+    fn any_attempt(&mut self) {
+        let status = *[Answered, Status::Failed, HandedOff].choose(self.random).expect("some");
+        self.attempt(status);
+    }
+
+    fn wait(&mut self, time: Range<i64>) {
+        self.clock += self.random.random_range(time);
+    }
+
+    fn attempt(&mut self, status: Status) {
+        let action = if self.random.random_ratio(1, 8) { self.other_action } else { self.action };
+        let case = self.case();
+        self.attempts.push(attempt(self.random, self.customer, &case, action, status, self.clock));
+    }
+
+    fn resolve(&mut self, kind: Kind) {
+        let door = if self.random.random_ratio(3, 5) { Door::Webhook } else { Door::Api };
+        let reason = self.random.random_ratio(1, 4).then(|| "as the customer said".to_owned());
+        // Each door counts for itself: the same id through the other door is another fact.
+        let count = self.resolutions.iter().filter(|resolution| resolution.door == door).count();
+        self.resolutions.push(Resolution {
+            id: format!("res-{:06}-{count}", self.number),
+            customer: self.customer.to_owned(),
+            case: self.case(),
+            kind,
+            occurred_at: self.clock,
+            reason,
+            door,
+        });
+    }
+
+    fn case(&self) -> String {
+        format!("case-{:06}", self.number)
+    }
+}
