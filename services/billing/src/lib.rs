@@ -1,3 +1,20 @@
-//! Billing: periods, invoices, and their way to Stripe.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//!
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
+//!
+//! Invariants:
+//! - An outcome is priced once, by the contract version in force when it took effect; what has no price is parked,
+//!   never free. A void is the exact opposite of what it takes back.
+//! - A period has at most one invoice, whose lines are the sum of the charges that bear its id.
+//! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
+//!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 
+mod close;
+mod push;
+mod rate;
 pub mod stripe;
+
+pub use close::{close_periods, open_periods};
+pub use push::{Backoff, push_next};
+pub use rate::rate_outcomes;

@@ -154,6 +154,19 @@ pub enum InvoiceStatus {
     Uncollectible,
 }
 
+impl InvoiceStatus {
+    /// What Stripe calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Void => "void",
+            Self::Uncollectible => "uncollectible",
+        }
+    }
+}
+
 /// An invoice as Stripe has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceState {
@@ -295,9 +308,9 @@ impl Stripe {
         Ok(items)
     }
 
-    /// Finalises a draft. It keeps `auto_advance = false`: Stripe does not collect or remind by itself.
+    /// Finalises a draft; from then on Stripe sends it, collects and reminds by itself.
     pub async fn finalize_invoice(&self, key: &str, id: &str) -> Result<InvoiceState, StripeError> {
-        self.post::<InvoiceReply>(key, &FinalizeInvoiceInvoice::new(id)).await?.state()
+        self.post::<InvoiceReply>(key, &FinalizeInvoiceInvoice::new(id).auto_advance(true)).await?.state()
     }
 
     /// An invoice by its id at Stripe.

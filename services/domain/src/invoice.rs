@@ -4,7 +4,7 @@ use crate::judge::WinKind;
 use crate::money::{Currency, Money, MoneyError};
 use std::collections::BTreeMap;
 
-/// A charge as the invoice sees it: a priced row of the ledger.
+/// A charge as the invoice sees it: a priced row of the ledger, or several of one kind together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     /// What kind of outcome.
@@ -13,9 +13,9 @@ pub struct Charge {
     pub win: WinKind,
     /// The contract version that priced it.
     pub contract_version: u32,
-    /// +1 or -1 outcomes.
-    pub sign: i64,
-    /// Its amount, with its sign.
+    /// Outcomes: +1 for a charge, -1 for a void.
+    pub quantity: i64,
+    /// The amount, with its sign.
     pub amount: Money,
 }
 
@@ -53,7 +53,7 @@ pub fn draft(currency: Currency, charges: &[Charge]) -> Result<Draft, MoneyError
     for charge in charges {
         let key = (charge.action.as_str(), charge.win, charge.contract_version);
         let (quantity, amount) = groups.entry(key).or_insert((0, Money::zero(currency)));
-        *quantity = quantity.checked_add(charge.sign).ok_or(MoneyError::Overflow)?;
+        *quantity = quantity.checked_add(charge.quantity).ok_or(MoneyError::Overflow)?;
         *amount = amount.plus(charge.amount)?;
     }
     let mut lines = Vec::new();

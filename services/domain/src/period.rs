@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 use chrono::{Datelike, NaiveDate, TimeZone};
-use chrono_tz::Tz;
+pub use chrono_tz::{Tz, UTC};
 
 /// `[start, end)` in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

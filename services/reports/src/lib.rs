@@ -8,6 +8,7 @@
 //! - Money of two currencies is never added; a margin is shown only where cost and revenue are in one.
 //! - A cost that is unknown is counted beside the sums, never as zero.
 
+mod chart;
 mod failure_cost;
 pub mod pages;
 mod text;

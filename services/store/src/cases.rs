@@ -40,7 +40,7 @@ pub struct StoredCase {
 }
 
 /// Marks cases to be judged, in the transaction of what changed them.
-pub(crate) async fn mark_to_judge(tx: &Tx, mut keys: Vec<CaseKey>) -> Result<(), StoreError> {
+pub async fn mark_to_judge(tx: &Tx, mut keys: Vec<CaseKey>) -> Result<(), StoreError> {
     const INSERT: Insert = Insert {
         table: "cases_to_judge",
         columns: &[("customer", Kind::Text), ("case_id", Kind::Text)],

@@ -120,17 +120,14 @@ impl Tx {
         Ok(self.tx.commit().await?)
     }
 
-    /// Claims a step for this transaction, so that of several processes one at a time runs it. `false`:
-    /// another has it. (On SQLite the transaction itself is that claim.)
-    pub async fn claim(&self, step: &str) -> Result<bool, StoreError> {
-        if self.tx.get_database_backend() == DbBackend::Sqlite {
-            return Ok(true);
+    /// Claims a step for this transaction: of several processes one at a time runs it, the others wait. (On SQLite the
+    /// transaction itself is that claim.)
+    pub async fn claim(&self, step: &str) -> Result<(), StoreError> {
+        if self.tx.get_database_backend() == DbBackend::Postgres {
+            let sql = "SELECT pg_advisory_xact_lock(hashtext($1))";
+            one(&self.tx, sql, [format!("verdict.{step}").into()]).await?;
         }
-        let sql = "SELECT pg_try_advisory_xact_lock(hashtext($1))";
-        match one(&self.tx, sql, [format!("verdict.{step}").into()]).await? {
-            Some(row) => Ok(row.try_get_by_index(0)?),
-            None => Ok(false),
-        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Contract versions, and the billing periods opened under them.
 
 use crate::connect::{Store, StoreError, Tx, all, from_json, one, run, to_json};
-use crate::{cases, ledger};
+use crate::{bulk, cases, ledger, parked};
 use sea_orm::ConnectionTrait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::contract::Contract;
 use verdict_domain::period::Period;
 use verdict_domain::time::Timestamp;
@@ -48,6 +48,7 @@ pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, St
     run(&tx.tx, sql, values).await?;
     cases::mark_all_to_judge(tx, customer).await?;
     ledger::mark_unpriced_to_rate(tx, customer).await?;
+    parked::reconsider_outcomes(tx, customer, now).await?;
     Ok(Put::Recorded)
 }
 
@@ -56,11 +57,12 @@ pub async fn of_customers<'a>(
     tx: &Tx,
     customers: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Vec<Contract>>, StoreError> {
-    let mut contracts = BTreeMap::new();
-    for customer in customers {
-        if !contracts.contains_key(customer) {
-            contracts.insert(customer.to_string(), of_customer(&tx.tx, customer).await?);
-        }
+    let customers: BTreeSet<&str> = customers.collect();
+    let select = "SELECT c.body FROM keys JOIN contracts c ON c.customer = keys.customer";
+    let rows = bulk::select_by_keys(&tx.tx, customers.iter().map(|customer| (*customer, "")), select).await?;
+    let mut contracts: BTreeMap<String, Vec<Contract>> = BTreeMap::new();
+    for contract in read(rows)? {
+        contracts.entry(contract.customer.clone()).or_default().push(contract);
     }
     Ok(contracts)
 }
@@ -128,6 +130,12 @@ pub async fn periods_to_close(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec
             Ok(DuePeriod { customer: row.try_get_by_index(0)?, period: Period { start, end } })
         })
         .collect()
+}
+
+/// Whether a period still waits to be closed.
+pub async fn is_open(tx: &Tx, due: &DuePeriod) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM periods WHERE customer = $1 AND start_at = $2 AND closed_at IS NULL";
+    Ok(one(&tx.tx, sql, [due.customer.as_str().into(), due.period.start.0.into()]).await?.is_some())
 }
 
 /// Closes a period.

@@ -201,12 +201,14 @@ pub async fn set_errand_state(tx: &Tx, id: &str, state: &str, error: &str) -> Re
     Ok(())
 }
 
-/// How many errands wait, whether due or not.
-pub async fn errands_waiting(store: &Store) -> Result<i64, StoreError> {
-    match one(&store.db, "SELECT COUNT(*) FROM outbox WHERE state = 'waiting'", []).await? {
-        Some(row) => Ok(row.try_get_by_index(0)?),
-        None => Ok(0),
-    }
+/// When anything was first sent to Stripe for a customer, by the wall clock: nothing there is older.
+pub async fn first_push(store: &Store, customer: &str) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT MIN(o.first_tried_at) FROM outbox o JOIN invoices i ON i.id = o.invoice_id WHERE i.customer = $1";
+    let first: Option<i64> = match one(&store.db, sql, [customer.into()]).await? {
+        Some(row) => row.try_get_by_index(0)?,
+        None => None,
+    };
+    Ok(first.map(Timestamp))
 }
 
 /// Stripe's customer for ours, if it has answered with one.

@@ -192,7 +192,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             (*seq).into(),
             charge.action.as_str().into(),
             charge.win.as_str().into(),
-            charge.sign.into(),
+            charge.quantity.into(),
             i64::from(charge.contract_version).into(),
             charge.amount.nanos.into(),
             charge.amount.currency.code().into(),
@@ -211,7 +211,7 @@ fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
         action: row.try_get_by_index(3)?,
         win: known(WinKind::parse(&win), "win", &win)?,
         contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
-        sign: row.try_get_by_index(5)?,
+        quantity: row.try_get_by_index(5)?,
         amount: Money {
             nanos: row.try_get_by_index(7)?,
             currency: known(money::currency(&currency).ok(), "currency", &currency)?,
@@ -234,26 +234,22 @@ pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreE
     rows.iter().map(read_charge).collect()
 }
 
-/// A customer's charges that are on no invoice and take effect before `end`.
-pub async fn charges_to_invoice(tx: &Tx, customer: &str, end: Timestamp) -> Result<Vec<Charge>, StoreError> {
-    let sql = format!(
-        "SELECT {CHARGE_COLUMNS} FROM charges c \
-         WHERE c.customer = $1 AND c.invoice_id IS NULL AND c.effective_at < $2"
-    );
-    let rows = all(&tx.tx, &sql, [customer.into(), end.0.into()]).await?;
-    rows.iter().map(read_charge).collect()
-}
-
-/// Puts on `invoice` what [`charges_to_invoice`] names.
+/// Puts on `invoice` all of a customer's charges that are on none and take effect before `end`, and sums them by
+/// action, kind, contract version and currency. The sums are of what was put there, whatever arrives meanwhile.
 pub async fn put_on_invoice(
     tx: &Tx,
     customer: &str,
     end: Timestamp,
     invoice: &str,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<invoice::Charge>, StoreError> {
     let sql = "UPDATE charges SET invoice_id = $3 \
                WHERE customer = $1 AND invoice_id IS NULL AND effective_at < $2";
-    run(&tx.tx, sql, [customer.into(), end.0.into(), invoice.into()]).await
+    run(&tx.tx, sql, [customer.into(), end.0.into(), invoice.into()]).await?;
+    let sql = "SELECT customer, '', CAST(0 AS BIGINT), action, win, CAST(SUM(sign) AS BIGINT), contract_version, \
+               CAST(SUM(amount_nanos) AS BIGINT), currency, CAST(0 AS BIGINT) FROM charges WHERE invoice_id = $1 \
+               GROUP BY customer, action, win, contract_version, currency";
+    let rows = all(&tx.tx, sql, [invoice.into()]).await?;
+    rows.iter().map(|row| Ok(read_charge(row)?.charge)).collect()
 }
 
 /// The charges on an invoice: its evidence, at most `limit`.

@@ -20,5 +20,7 @@ pub mod invoices;
 pub mod ledger;
 pub mod parked;
 pub mod resolutions;
+mod status;
 
 pub use connect::{Store, StoreError, Tx};
+pub use status::{Status, status};

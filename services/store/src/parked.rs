@@ -1,6 +1,6 @@
 //! What could not be processed, with its raw bytes and its reason: listed, shown, replayed.
 
-use crate::connect::{Store, StoreError, Tx, all, known, one, run};
+use crate::connect::{Store, StoreError, Tx, all, known, one, run, to_json};
 use sea_orm::QueryResult;
 use sha2::{Digest, Sha256};
 use verdict_domain::time::Timestamp;
@@ -13,6 +13,8 @@ pub enum Origin {
     Attempt,
     /// A webhook delivery; `reference` is `SOURCE/ID`.
     Delivery,
+    /// A case whose figures do not fit; `reference` is a JSON array: customer, case.
+    Case,
     /// An outcome that no price covers; `reference` is a JSON array: customer, case, seq.
     Outcome,
     /// An errand that Stripe refused for good; `reference` is the errand's id.
@@ -25,13 +27,16 @@ impl Origin {
         match self {
             Self::Attempt => "attempt",
             Self::Delivery => "delivery",
+            Self::Case => "case",
             Self::Outcome => "outcome",
             Self::Outbox => "outbox",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Attempt, Self::Delivery, Self::Outcome, Self::Outbox].into_iter().find(|o| o.as_str() == text)
+        [Self::Attempt, Self::Delivery, Self::Case, Self::Outcome, Self::Outbox]
+            .into_iter()
+            .find(|o| o.as_str() == text)
     }
 }
 
@@ -119,14 +124,6 @@ pub async fn list(store: &Store, limit: u32) -> Result<Vec<Listed>, StoreError> 
     all(&store.db, &sql, [i64::from(limit).into()]).await?.iter().map(read).collect()
 }
 
-/// How many things are parked.
-pub async fn count(store: &Store) -> Result<i64, StoreError> {
-    match one(&store.db, "SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL", []).await? {
-        Some(row) => Ok(row.try_get_by_index(0)?),
-        None => Ok(0),
-    }
-}
-
 /// One parked thing, replayed or not.
 pub async fn find(store: &Store, id: &str) -> Result<Option<Listed>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM parked WHERE id = $1");
@@ -136,5 +133,18 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Listed>, StoreError>
 /// Notes that a thing was replayed, in the transaction that did so.
 pub async fn set_replayed(tx: &Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
     run(&tx.tx, "UPDATE parked SET replayed_at = $2 WHERE id = $1", [id.into(), now.0.into()]).await?;
+    Ok(())
+}
+
+/// A customer's parked outcomes are looked at again, as its contract changed: those that still have no price are
+/// parked anew.
+pub(crate) async fn reconsider_outcomes(tx: &Tx, customer: &str, now: Timestamp) -> Result<(), StoreError> {
+    let json = to_json("reference", &[customer])?;
+    // `["acme",` begins the reference of each of its outcomes.
+    let prefix = format!("{},", json.trim_end_matches(']'));
+    let sql = "UPDATE parked SET replayed_at = $1 WHERE origin = 'outcome' AND replayed_at IS NULL \
+               AND substr(reference, 1, $2) = $3";
+    let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+    run(&tx.tx, sql, [now.0.into(), length.into(), prefix.into()]).await?;
     Ok(())
 }

@@ -68,7 +68,7 @@ async fn call(request: HttpRequest, body: String, shared: web::Data<Shared>) -> 
     let key = incoming.key.clone();
     let outgoing = shared.lock().answer(incoming);
     if !outgoing.delay.is_zero() {
-        tokio::time::sleep(outgoing.delay).await;
+        actix_web::rt::time::sleep(outgoing.delay).await;
     }
     match outgoing.wire {
         Wire::Json { answer, replayed, retry_after } => {

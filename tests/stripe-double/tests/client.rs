@@ -8,7 +8,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use common::{SECRET, TIMEOUT, check_traffic, client, customer, draft, line, recorded};
-use verdict_billing::stripe::{Collection, ConfigError, InvoiceStatus, NewCustomer, Stripe, StripeError};
+use verdict_billing::stripe::{
+    Collection, ConfigError, InvoiceStatus, NewCustomer, NewInvoice, Stripe, StripeError,
+};
 use verdict_stripe_double::StripeDouble;
 
 #[tokio::test]
@@ -59,14 +61,14 @@ async fn an_invoice_is_drafted_filled_and_finalised() {
 async fn lists_are_read_to_their_end() {
     let (double, traffic) = recorded("pages");
     let stripe = client(&double);
-    let payer = stripe.create_customer("customer/c-1", &customer("c-1")).await.unwrap();
+    let payer = stripe.create_customer("pages/customer", &customer("c-1")).await.unwrap();
     let mut first = None;
     for number in 0..205 {
-        let (key, ours) = (format!("invoice/{number}"), format!("inv-{number}"));
+        let (key, ours) = (format!("pages/invoice/{number}"), format!("inv-{number}"));
         let invoice = stripe.create_invoice(&key, &draft(&payer, &ours)).await.unwrap();
         first.get_or_insert(invoice);
         stripe
-            .create_customer(&format!("customer/x-{number}"), &customer(&format!("x-{number}")))
+            .create_customer(&format!("pages/customer/{number}"), &customer(&format!("x-{number}")))
             .await
             .unwrap();
     }
@@ -76,12 +78,12 @@ async fn lists_are_read_to_their_end() {
     assert_eq!(stripe.find_customer("c-1", 0).await.unwrap(), Some(payer.clone()));
 
     for number in 1..=250 {
-        stripe.add_item(&format!("line/{number}"), &line(&payer, &first.id, number, 1)).await.unwrap();
+        stripe.add_item(&format!("pages/line/{number}"), &line(&payer, &first.id, number, 1)).await.unwrap();
     }
     let lines: BTreeSet<_> =
         stripe.list_items(&first.id).await.unwrap().iter().map(|item| item.line).collect();
     assert_eq!(lines, (1..=250).map(Some).collect());
-    let too_many = stripe.add_item("line/251", &line(&payer, &first.id, 251, 1)).await;
+    let too_many = stripe.add_item("pages/line/251", &line(&payer, &first.id, 251, 1)).await;
     assert!(matches!(too_many, Err(StripeError::Refused { status: 400, .. })), "{too_many:?}");
     drop(double);
     check_traffic(&traffic);
@@ -104,18 +106,18 @@ async fn an_invoice_to_send_needs_an_address() {
     double.set_clock(Some(1_000_000));
     let send = Collection::SendInvoice { days_until_due: 30 };
 
-    let payer = stripe.create_customer("customer/c-1", &customer("c-1")).await.unwrap();
-    let new = verdict_billing::stripe::NewInvoice { collection: send, ..draft(&payer, "inv-1") };
-    let invoice = stripe.create_invoice("invoice/inv-1", &new).await.unwrap();
-    stripe.add_item("line/1", &line(&payer, &invoice.id, 1, 5)).await.unwrap();
-    stripe.finalize_invoice("finalize/1", &invoice.id).await.unwrap();
+    let payer = stripe.create_customer("send/customer/c-1", &customer("c-1")).await.unwrap();
+    let new = NewInvoice { collection: send, ..draft(&payer, "inv-1") };
+    let invoice = stripe.create_invoice("send/invoice/inv-1", &new).await.unwrap();
+    stripe.add_item("send/line/1", &line(&payer, &invoice.id, 1, 5)).await.unwrap();
+    stripe.finalize_invoice("send/finalize/1", &invoice.id).await.unwrap();
     assert_eq!(double.invoices()[0]["collection_method"], "send_invoice");
     assert_eq!(double.invoices()[0]["due_date"], 1_000_000 + 30 * 86_400);
 
     let without = NewCustomer { email: None, ..customer("c-2") };
-    let payer = stripe.create_customer("customer/c-2", &without).await.unwrap();
-    let new = verdict_billing::stripe::NewInvoice { collection: send, ..draft(&payer, "inv-2") };
-    let refused = stripe.create_invoice("invoice/inv-2", &new).await;
+    let payer = stripe.create_customer("send/customer/c-2", &without).await.unwrap();
+    let new = NewInvoice { collection: send, ..draft(&payer, "inv-2") };
+    let refused = stripe.create_invoice("send/invoice/inv-2", &new).await;
     assert!(matches!(refused, Err(StripeError::Refused { status: 400, .. })), "{refused:?}");
     drop(double);
     check_traffic(&traffic);

@@ -26,7 +26,7 @@ async fn every_answer_is_read_by_the_full_types() {
     macro_rules! post {
         ($request:expr) => {{
             sent += 1;
-            let key = IdempotencyKey::new(format!("key/{sent}")).unwrap();
+            let key = IdempotencyKey::new(format!("full-types/{sent}")).unwrap();
             $request
                 .customize()
                 .request_strategy(RequestStrategy::Idempotent(key))

@@ -39,7 +39,7 @@ async fn a_key_belongs_to_one_call() {
 #[tokio::test]
 async fn a_key_in_use_conflicts() {
     let double = StripeDouble::start(None);
-    double.faults([Fault::new("POST", "/v1/customers", FaultKind::HangAfterCommit { ms: 300 })]);
+    double.faults([Fault::new("POST", "/v1/customers", FaultKind::HangAfterCommit { ms: 1_000 })]);
     let late = post(&double, "/v1/customers", "k", "name=A");
     let twin = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -10,18 +10,19 @@ use serde_json::{Value, json};
 use verdict_stripe_double::StripeDouble;
 
 struct Caller {
+    name: &'static str,
     double: StripeDouble,
     keys: Cell<u32>,
 }
 
 impl Caller {
-    fn new(double: StripeDouble) -> Self {
-        Self { double, keys: Cell::new(0) }
+    fn new(name: &'static str, double: StripeDouble) -> Self {
+        Self { name, double, keys: Cell::new(0) }
     }
 
     async fn post(&self, path: &str, form: &str) -> Answer {
         self.keys.set(self.keys.get() + 1);
-        call(&self.double, "POST", path, Some(&format!("key/{}", self.keys.get())), form).await
+        call(&self.double, "POST", path, Some(&format!("{}/{}", self.name, self.keys.get())), form).await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -60,7 +61,7 @@ impl Caller {
 #[tokio::test]
 async fn an_invoice_moves_only_as_it_may() {
     let (double, traffic) = recorded("states");
-    let caller = Caller::new(double);
+    let caller = Caller::new("states", double);
     let payer = caller.customer("name=A").await;
     let allowed = [
         ("draft", "finalize", "open"),
@@ -104,7 +105,7 @@ async fn an_invoice_moves_only_as_it_may() {
 #[tokio::test]
 async fn only_drafts_take_and_lose_items() {
     let (double, traffic) = recorded("items");
-    let caller = Caller::new(double);
+    let caller = Caller::new("items", double);
     let (payer, other) = (caller.customer("name=A").await, caller.customer("name=B").await);
     let invoice = caller.invoice(&payer, 100, "draft").await;
     let add = async |form: &str| caller.post("/v1/invoiceitems", form).await;
@@ -145,7 +146,7 @@ async fn only_drafts_take_and_lose_items() {
 #[tokio::test]
 async fn a_negative_total_becomes_credit_for_the_next_invoice() {
     let (double, traffic) = recorded("balance");
-    let caller = Caller::new(double);
+    let caller = Caller::new("balance", double);
     let payer = caller.customer("name=A").await;
     let show = async |invoice: &str| caller.get(&format!("/v1/invoices/{invoice}")).await.body;
     let amounts = |invoice: &Value| {
@@ -171,7 +172,7 @@ async fn a_negative_total_becomes_credit_for_the_next_invoice() {
 #[tokio::test]
 async fn credit_notes_go_against_what_is_unpaid_and_then_must_be_split() {
     let (double, traffic) = recorded("credit-notes");
-    let caller = Caller::new(double);
+    let caller = Caller::new("credit-notes", double);
     let payer = caller.customer("name=A").await;
     let credit = async |form: String| caller.post("/v1/credit_notes", &form).await;
     let show = async |invoice: &str| caller.get(&format!("/v1/invoices/{invoice}")).await.body;
@@ -205,7 +206,7 @@ async fn credit_notes_go_against_what_is_unpaid_and_then_must_be_split() {
 #[tokio::test]
 async fn drafts_can_be_changed_and_finalised_invoices_hardly() {
     let (double, traffic) = recorded("updates");
-    let caller = Caller::new(double);
+    let caller = Caller::new("updates", double);
     let payer = caller.customer("name=A&email=a@example.com").await;
     let invoice = caller.invoice(&payer, 100, "draft").await;
     let path = format!("/v1/invoices/{invoice}");
@@ -248,7 +249,7 @@ async fn drafts_can_be_changed_and_finalised_invoices_hardly() {
 
 #[tokio::test]
 async fn what_the_double_does_not_act_on_it_refuses() {
-    let caller = Caller::new(StripeDouble::start(None));
+    let caller = Caller::new("refused", StripeDouble::start(None));
     let refused = caller.post("/v1/customers", "name=A&tax[ip_address]=1.2.3.4").await;
     assert_eq!(refused.error(), (400, "invalid_request_error", "parameter_unknown"));
     assert_eq!(refused.body["error"]["param"], "tax[ip_address]");

@@ -9,10 +9,12 @@ use serde_json::Value;
 use verdict_billing::stripe::{Collection, NewCustomer, NewInvoice, NewItem, Stripe};
 use verdict_stripe_double::StripeDouble;
 
-pub const TIMEOUT: Duration = Duration::from_millis(400);
+/// Long enough for a machine that is busy with other things.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 pub const SECRET: &str = "sk_test_double";
 
-/// A double that records to `target/stripe-traffic/NAME.jsonl`, and where that is.
+/// A double that records to `target/stripe-traffic/NAME.jsonl`, and where that is. Idempotency keys begin with the
+/// name wherever the calls of several recordings differ, so that they can also be checked in one go.
 pub fn recorded(name: &str) -> (StripeDouble, PathBuf) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .with_file_name("stripe-traffic")
@@ -23,6 +25,11 @@ pub fn recorded(name: &str) -> (StripeDouble, PathBuf) {
 
 pub fn client(double: &StripeDouble) -> Stripe {
     Stripe::new(SECRET, Some(&double.base_url), TIMEOUT).unwrap()
+}
+
+/// A client that does not wait for late answers.
+pub fn impatient(double: &StripeDouble) -> Stripe {
+    Stripe::new(SECRET, Some(&double.base_url), Duration::from_millis(250)).unwrap()
 }
 
 /// Holds recorded traffic against Stripe's schema, by a checker that is kept beside the repository. Where it is not

@@ -1,0 +1,247 @@
+//! The step that carries invoices to Stripe.
+//!
+//! What is sent may be lost on the way there or back, so each call is made under a key derived from what it does,
+//! each answer is stored before the next call, and on every try but the first what may be there
+//! already is looked up first. Stripe forgets keys after a day: the look-up does not depend on them.
+
+use crate::stripe::{
+    Collection, InvoiceState, InvoiceStatus, NewCustomer, NewInvoice, NewItem, Stripe, StripeError,
+};
+use std::time::Duration;
+use verdict_domain::time::{Span, Timestamp};
+use verdict_store::invoices::{self, Errand, Invoice};
+use verdict_store::parked::{self, Origin, Parked};
+use verdict_store::{Store, StoreError};
+
+/// How long to wait between tries, and how long one try may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// The wait after the first failed try; it doubles with each.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+    /// For how long an errand is leased: longer than all its calls can take.
+    pub lease: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(2),
+            longest: Duration::from_secs(600),
+            lease: Duration::from_secs(1_800),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after so many tries: doubled each time, then up to a quarter more, by the errand's id, so that a
+    /// thousand errands that failed together do not come back together.
+    fn wait(&self, errand: &Errand) -> Span {
+        let doublings = u32::try_from(errand.tries.clamp(1, 20) - 1).unwrap_or(0);
+        let wait = self.first.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest);
+        let salt = errand.id.bytes().fold(errand.tries.unsigned_abs(), |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        let jitter = wait.as_micros() / 4 * u128::from(salt % 101) / 100;
+        Span(i64::try_from(wait.as_micros() + jitter).unwrap_or(i64::MAX))
+    }
+}
+
+/// Why a push did not succeed.
+enum Failure {
+    Stripe(StripeError),
+    Store(StoreError),
+    /// Stripe has something else than we do: for a person.
+    Mismatch(String),
+}
+
+impl From<StripeError> for Failure {
+    fn from(error: StripeError) -> Self {
+        Self::Stripe(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The step: carries the next errand that is due. `false`: none is. `now` is the wall clock, also under a test clock:
+/// Stripe knows no other.
+pub async fn push_next(
+    store: &Store,
+    stripe: &Stripe,
+    backoff: &Backoff,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    let leased_until = now.plus(span(backoff.lease));
+    let Some(errand) = invoices::lease_errand(&tx, now, leased_until).await? else { return Ok(false) };
+    tx.commit().await?;
+    let result = carry(store, stripe, &errand).await;
+
+    let tx = store.begin().await?;
+    match result {
+        Ok(state) => invoices::finish_errand(&tx, &errand, state.status.as_str()).await?,
+        Err(Failure::Store(error)) => return Err(error),
+        Err(Failure::Stripe(StripeError::NotNow { retry_after, message })) => {
+            let wait = retry_after.map_or(backoff.wait(&errand), span).max(backoff.wait(&errand));
+            invoices::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
+        }
+        Err(Failure::Stripe(StripeError::Unknown { message })) => {
+            invoices::retry_errand(&tx, &errand, now.plus(backoff.wait(&errand)), &message).await?;
+        }
+        Err(Failure::Stripe(refused @ StripeError::Refused { .. })) => {
+            park(&tx, &errand, refused.to_string(), now).await?;
+        }
+        Err(Failure::Mismatch(reason)) => park(&tx, &errand, reason, now).await?,
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn park(
+    tx: &verdict_store::Tx,
+    errand: &Errand,
+    reason: String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let reason = format!("{reason}. Mend it (at Stripe or in the contract), then replay");
+    invoices::set_errand_state(tx, &errand.id, "parked", &reason).await?;
+    let parked = Parked {
+        origin: Origin::Outbox,
+        reference: errand.id.clone(),
+        headers: "{}".into(),
+        body: Vec::new(),
+        reason,
+    };
+    parked::park(tx, &[parked], now).await
+}
+
+fn span(duration: Duration) -> Span {
+    Span(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
+
+async fn carry(store: &Store, stripe: &Stripe, errand: &Errand) -> Result<InvoiceState, Failure> {
+    let invoice = invoices::find(store, &errand.invoice)
+        .await?
+        .ok_or_else(|| StoreError::Corrupt(format!("errand `{}` without its invoice", errand.id)))?;
+    let key = |call: &str| idempotency_key(errand, call);
+    let stripe_customer = customer(store, stripe, errand, &invoice).await?;
+    let (mut state, is_new) = draft(store, stripe, errand, &invoice, &stripe_customer).await?;
+    if state.status == InvoiceStatus::Draft {
+        let there = if is_new { Vec::new() } else { stripe.list_items(&state.id).await? };
+        for line in &invoice.lines {
+            if there.iter().any(|item| item.line == Some(line.number)) {
+                continue;
+            }
+            let item = NewItem {
+                stripe_customer: &stripe_customer,
+                stripe_invoice: &state.id,
+                verdict_invoice: &invoice.id,
+                line: line.number,
+                amount_minor: line.minor,
+                currency: invoice.currency.code(),
+                description: &format!("{} x {}, {}", line.quantity, line.action, line.win.as_str()),
+                quantity: line.quantity,
+                action: &line.action,
+                kind: line.win.as_str(),
+            };
+            stripe.add_item(&key(&format!("line-{}", line.number)), &item).await?;
+        }
+        state = stripe.get_invoice(&state.id).await?;
+        check_total(&invoice, &state)?;
+        if state.status == InvoiceStatus::Draft {
+            state = stripe.finalize_invoice(&key("finalize"), &state.id).await?;
+        }
+    }
+    check_total(&invoice, &state)?;
+    Ok(state)
+}
+
+/// One key for one call of one errand. Stripe keeps the answer to a key, even a 500, for a day; after every seventh
+/// try (minutes later, so nothing is on its way any more, and looked up before) the key is a new one.
+fn idempotency_key(errand: &Errand, call: &str) -> String {
+    format!("{}:{call}:{}", errand.id, (errand.tries - 1) / 7)
+}
+
+fn check_total(invoice: &Invoice, state: &InvoiceState) -> Result<(), Failure> {
+    if state.total == invoice.total_minor {
+        return Ok(());
+    }
+    Err(Failure::Mismatch(format!(
+        "Stripe's invoice {} totals {}, ours {} (in minor units of {})",
+        state.id,
+        state.total,
+        invoice.total_minor,
+        invoice.currency.code()
+    )))
+}
+
+/// Stripe's customer for ours: as stored, else as found, else a new one.
+async fn customer(
+    store: &Store,
+    stripe: &Stripe,
+    errand: &Errand,
+    invoice: &Invoice,
+) -> Result<String, Failure> {
+    if let Some(id) = invoices::stripe_customer(store, &invoice.customer).await? {
+        return Ok(id);
+    }
+    // Nothing there is older than our first try for this customer; clocks may differ by an hour.
+    let since =
+        invoices::first_push(store, &invoice.customer).await?.map_or(0, |at| at.0 / 1_000_000 - 3_600);
+    let id = match stripe.find_customer(&invoice.customer, since).await? {
+        Some(id) => id,
+        None => {
+            let new = NewCustomer {
+                verdict_customer: &invoice.customer,
+                name: &invoice.bill_to.name,
+                email: Some(&invoice.bill_to.email),
+            };
+            // By customer, not by errand: two invoices of one customer must not make two of it.
+            let key = format!("customer:{}:{}", invoice.customer, (errand.tries - 1) / 7);
+            stripe.create_customer(&key, &new).await?
+        }
+    };
+    let tx = store.begin().await?;
+    invoices::set_stripe_customer(&tx, &invoice.customer, &id).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Stripe's invoice for ours: as stored, else as found, else a new draft (`true`).
+async fn draft(
+    store: &Store,
+    stripe: &Stripe,
+    errand: &Errand,
+    invoice: &Invoice,
+    stripe_customer: &str,
+) -> Result<(InvoiceState, bool), Failure> {
+    if let Some(id) = &invoice.stripe_invoice {
+        return Ok((stripe.get_invoice(id).await?, false));
+    }
+    let found = match errand.tries {
+        1 => None,
+        _ => stripe.find_invoice(stripe_customer, &invoice.id).await?,
+    };
+    let (state, is_new) = match found {
+        Some(state) => (state, false),
+        None => {
+            let new = NewInvoice {
+                stripe_customer,
+                verdict_invoice: &invoice.id,
+                currency: invoice.currency.code(),
+                description: &format!("Outcomes from {} to {}", invoice.period.start, invoice.period.end),
+                collection: Collection::SendInvoice { days_until_due: 30 },
+            };
+            (stripe.create_invoice(&idempotency_key(errand, "invoice"), &new).await?, true)
+        }
+    };
+    let tx = store.begin().await?;
+    invoices::set_stripe_invoice(&tx, &invoice.id, &state.id, state.status.as_str()).await?;
+    tx.commit().await?;
+    Ok((state, is_new))
+}

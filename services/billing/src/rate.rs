@@ -1,0 +1,110 @@
+//! The step that prices posted outcomes.
+
+use std::collections::BTreeMap;
+use verdict_domain::contract::{Contract, in_force};
+use verdict_domain::economics::{Bucket, Cell, Figures};
+use verdict_domain::invoice;
+use verdict_domain::ledger::Row;
+use verdict_domain::money::Money;
+use verdict_domain::time::Timestamp;
+use verdict_store::cases::CaseKey;
+use verdict_store::ledger::Charge;
+use verdict_store::parked::{self, Origin, Parked};
+use verdict_store::{Store, StoreError, contracts, figures, ledger};
+
+/// The step: prices outcomes, at most those of `limit` marks. `false`: there was nothing to do.
+pub async fn rate_outcomes(store: &Store, now: Timestamp, limit: u32) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    tx.claim("rate").await?;
+    let (any, outcomes) = ledger::take_to_rate(&tx, limit).await?;
+    if !any {
+        return Ok(false);
+    }
+    let contracts =
+        contracts::of_customers(&tx, outcomes.iter().map(|(key, _)| key.customer.as_str())).await?;
+    let mut keys: Vec<CaseKey> = outcomes.iter().map(|(key, _)| key.clone()).collect();
+    keys.dedup();
+    let mut priced: BTreeMap<(CaseKey, i64), invoice::Charge> = ledger::charges_of(&tx, &keys)
+        .await?
+        .into_iter()
+        .map(|charge| ((charge.key, charge.seq), charge.charge))
+        .collect();
+
+    let mut charges = Vec::new();
+    let mut parked = Vec::new();
+    let mut revenue: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
+    for (key, row) in outcomes {
+        let versions = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
+        let charge = match row.reverses {
+            // What it reverses comes before it. If that has no price (and is parked), this waits with it.
+            Some(seq) => match priced.get(&(key.clone(), seq)) {
+                Some(reversed) => opposite(reversed)?,
+                None => continue,
+            },
+            None => match price(versions, &row) {
+                Ok(charge) => charge,
+                Err(reason) => {
+                    parked.push(unpriced(&key, &row, reason));
+                    continue;
+                }
+            },
+        };
+        let cell = Cell {
+            day: row.entry.effective_at.day(),
+            agent: row.entry.agent,
+            model: row.entry.model,
+            currency: charge.amount.currency.code().into(),
+            bucket: Bucket::Revenue,
+            reason: "-".into(),
+        };
+        let added = Figures { revenue_nanos: charge.amount.nanos, ..Figures::default() };
+        let sum = revenue.entry((key.customer.clone(), cell)).or_default();
+        *sum = sum.plus(added).ok_or_else(|| StoreError::Refused("the revenue of a day overflows".into()))?;
+        priced.insert((key.clone(), row.seq), charge.clone());
+        charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, charge });
+    }
+    ledger::charge(&tx, &charges, now).await?;
+    figures::add(&tx, revenue).await?;
+    parked::park(&tx, &parked, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+fn opposite(charge: &invoice::Charge) -> Result<invoice::Charge, StoreError> {
+    let amount = charge.amount.negated().map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(invoice::Charge { quantity: -charge.quantity, amount, ..charge.clone() })
+}
+
+fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
+    let entry = &row.entry;
+    let at = entry.effective_at;
+    let contract = in_force(versions, at).ok_or_else(|| {
+        format!("no contract is in force at {at}: put one with effective_from not after it")
+    })?;
+    let version = contract.version;
+    let amount: Money = contract
+        .price(&entry.action, entry.win)
+        .ok_or_else(|| {
+            let action = &entry.action;
+            format!("contract version {version} has no price for `{action}`: put a version that has")
+        })?
+        .map_err(|error| format!("contract version {version}: {error}"))?;
+    Ok(invoice::Charge {
+        action: entry.action.clone(),
+        win: entry.win,
+        contract_version: version,
+        quantity: entry.sign,
+        amount,
+    })
+}
+
+fn unpriced(key: &CaseKey, row: &Row, reason: String) -> Parked {
+    let win = row.entry.win.as_str();
+    Parked {
+        origin: Origin::Outcome,
+        reference: serde_json::json!([key.customer, key.case, row.seq]).to_string(),
+        headers: "{}".into(),
+        body: format!("{win} {}, effective {}", row.entry.action, row.entry.effective_at).into_bytes(),
+        reason,
+    }
+}

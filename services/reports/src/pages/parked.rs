@@ -1,0 +1,32 @@
+//! The page of what could not be processed.
+
+use super::{grouped, length, moment};
+use askama::Template;
+use std::borrow::Cow;
+use verdict_store::parked::Listed;
+
+#[derive(Template)]
+#[template(path = "parked.html")]
+struct Page<'a> {
+    items: &'a [Listed],
+    total: i64,
+}
+
+/// What is parked: `items` of `total`, each with the command that replays it.
+pub fn parked(items: &[Listed], total: i64) -> Result<String, askama::Error> {
+    Page { items, total }.render()
+}
+
+impl Page<'_> {
+    fn is_cut(&self) -> bool {
+        i64::try_from(self.items.len()).is_ok_and(|shown| shown < self.total)
+    }
+}
+
+/// How much of a body is shown.
+const SHOWN_BYTES: usize = 200;
+
+/// The first bytes as text; what is none is replaced.
+fn beginning(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES)])
+}

@@ -1,0 +1,162 @@
+//! The step that judges cases: facts in, ledger and figures out, in one transaction.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use verdict_domain::contract::{Contract, in_force};
+use verdict_domain::economics::{self, Cell, Contribution, Figures, Overflow};
+use verdict_domain::fact::Fact;
+use verdict_domain::judge::{Episode, Judgement, Rule, Verdict, WinKind, judge};
+use verdict_domain::ledger::{self as rows, Row};
+use verdict_domain::time::Timestamp;
+use verdict_store::cases::{self, CaseKey, StoredCase};
+use verdict_store::parked::{self, Origin, Parked};
+use verdict_store::{Store, StoreError, contracts, figures, ledger};
+
+/// The step: judges cases that have new facts or whose time has come, at most `limit` of them. Answers how many
+/// it took.
+pub async fn judge_cases(store: &Store, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    let tx = store.begin().await?;
+    tx.claim("judge").await?;
+    let keys = cases::take_to_judge(&tx, now, limit).await?;
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let facts = cases::facts(&tx, &keys).await?;
+    let held = cases::load(&tx, &keys).await?;
+    let posted = ledger::posted(&tx, &keys).await?;
+    let contracts = contracts::of_customers(&tx, keys.iter().map(|key| key.customer.as_str())).await?;
+
+    let mut judged: BTreeMap<CaseKey, StoredCase> = BTreeMap::new();
+    let mut to_post: Vec<(CaseKey, Row)> = Vec::new();
+    let mut moved: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
+    let mut parked_cases: Vec<Parked> = Vec::new();
+    for (key, facts) in facts {
+        let held = held.get(&key);
+        let posted = posted.get(&key).map_or(&[][..], Vec::as_slice);
+        let contracts = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
+        match look(&facts, held, posted, contracts, now) {
+            Ok(look) => {
+                for (cell, figures) in look.moved {
+                    let sum = moved.entry((key.customer.clone(), cell)).or_default();
+                    *sum = sum
+                        .plus(figures)
+                        .ok_or_else(|| StoreError::Refused("the figures of a day overflow".into()))?;
+                }
+                to_post.extend(look.to_post.into_iter().map(|row| (key.clone(), row)));
+                judged.insert(key, look.case);
+            }
+            Err(Overflow) => {
+                let reference = serde_json::json!([&key.customer, &key.case]).to_string();
+                let reason =
+                    "the costs of the case add up to more than 64 bits hold: look at its attempts".into();
+                parked_cases.push(Parked {
+                    origin: Origin::Case,
+                    reference,
+                    headers: "{}".into(),
+                    body: Vec::new(),
+                    reason,
+                });
+                // Until a person has looked at it, time does not wake it.
+                if let Some(held) = held {
+                    judged.insert(key, StoredCase { wake_at: None, ..held.clone() });
+                }
+            }
+        }
+    }
+    let taken = keys.len();
+    cases::save(&tx, judged).await?;
+    ledger::post(&tx, &to_post, now).await?;
+    figures::add(&tx, moved).await?;
+    parked::park(&tx, &parked_cases, now).await?;
+    tx.commit().await?;
+    Ok(taken)
+}
+
+/// What a look at a case brings.
+struct Look {
+    case: StoredCase,
+    to_post: Vec<Row>,
+    moved: Contribution,
+}
+
+/// Judges one case: pure.
+fn look(
+    facts: &[Fact],
+    held: Option<&StoredCase>,
+    posted: &[Row],
+    contracts: &[Contract],
+    now: Timestamp,
+) -> Result<Look, Overflow> {
+    // Time does not run backward for a case, whichever machine's clock judges it.
+    let now = held.map_or(now, |held| held.judged_at.max(now));
+    let first_attempt = facts.iter().find(|fact| fact.attempt().is_some());
+    let contract = first_attempt.and_then(|attempt| in_force(contracts, attempt.at));
+    let rule = contract.map_or_else(Rule::default, |contract| contract.rule);
+    let Judgement { episodes, wake_at } = judge(facts, &rule, now);
+    let to_post = rows::difference(posted, &rows::entries(facts, &episodes));
+    let currency_at = |at: Timestamp| {
+        in_force(contracts, at).map_or("XXX", |contract| contract.currency.code()).to_string()
+    };
+    let contribution = economics::contribution(facts, &episodes, currency_at)?;
+    let empty = Contribution::new();
+    let moved = economics::difference(held.map_or(&empty, |held| &held.contribution), &contribution)?;
+    let verdict = episodes.iter().rev().find_map(|episode| episode.verdict).map_or("none", name);
+    let case = StoredCase {
+        judged_at: now,
+        wake_at,
+        verdict: verdict.into(),
+        episodes: shown(facts, &episodes),
+        contribution,
+    };
+    Ok(Look { case, to_post, moved })
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pending => "pending",
+        Verdict::Won(WinKind::Confirmed) => "confirmed",
+        Verdict::Won(WinKind::Assumed) => "assumed",
+        Verdict::Failed(_) => "failed",
+        Verdict::Void(_) => "void",
+    }
+}
+
+/// An episode as people are shown it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settles_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<Timestamp>,
+    /// The ids of the facts that decided.
+    because: Vec<&'a str>,
+}
+
+fn shown(facts: &[Fact], episodes: &[Episode]) -> String {
+    let shown: Vec<Shown> = episodes
+        .iter()
+        .map(|episode| {
+            let reason = match episode.verdict {
+                Some(Verdict::Failed(reason) | Verdict::Void(reason)) => Some(reason.as_str()),
+                _ => None,
+            };
+            let deciding =
+                [episode.win.map(|win| win.answer), episode.win.and_then(|win| win.evidence), episode.taker];
+            Shown {
+                name: &episode.name,
+                verdict: episode.verdict.map(name),
+                reason,
+                settles_at: episode.win.map(|win| win.settles_at),
+                decided_at: episode.decided_at,
+                because: deciding.into_iter().flatten().map(|at| facts[at].id.as_str()).collect(),
+            }
+        })
+        .collect();
+    // Plain names and numbers: this cannot fail to serialise.
+    serde_json::to_string(&shown).unwrap_or_default()
+}

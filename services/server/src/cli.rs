@@ -1,0 +1,356 @@
+//! The command line.
+
+use crate::amqp;
+use crate::clock::{Clock, wall_clock};
+use crate::config::{Config, parse_start};
+use crate::http::{Scope, api_description, new_key};
+use crate::replay::{Replayed, replay};
+use crate::serve::{Role, serve};
+use crate::worker::Worker;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
+use verdict_billing::Backoff;
+use verdict_domain::contract::Contract;
+use verdict_domain::time::{Timestamp, day_text, parse_day};
+use verdict_intake::PriceBook;
+use verdict_reports::{Query, csv, group_by, table};
+use verdict_store::contracts::{self, Put};
+use verdict_store::{Store, access, attempts, parked};
+
+/// Outcome-based billing: pay per successful resolution.
+#[derive(Debug, Parser)]
+#[command(name = "verdict", version)]
+pub struct Cli {
+    /// A configuration file (TOML). Without one: defaults and the environment (VERDICT_DATABASE_URL …).
+    #[arg(long, global = true, env = "VERDICT_CONFIG")]
+    config: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves: HTTP, the queue, the steps.
+    Serve {
+        /// What this process does.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "http,intake,worker")]
+        roles: Vec<Role>,
+        /// Starts a simulated time that only moves when told to (`POST /v1/test-clock`).
+        #[arg(long, value_name = "TIME", value_parser = parse_start)]
+        test_clock: Option<Timestamp>,
+    },
+    /// API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Contract versions.
+    #[command(subcommand)]
+    Contracts(Contracts),
+    /// What could not be processed.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Reports.
+    #[command(subcommand)]
+    Report(Report),
+    /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
+    Emit {
+        /// A file, or `-` for standard input.
+        file: String,
+    },
+    /// Prints the description of the API (OpenAPI).
+    Openapi,
+    /// Asks a service that runs here whether it answers.
+    Health,
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Makes a key and prints it, once.
+    Create {
+        /// What a person calls it.
+        #[arg(long)]
+        name: String,
+        /// What it may do.
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scopes: Vec<Scope>,
+    },
+    /// Lists the keys, without their secrets.
+    List,
+    /// Revokes a key, at once.
+    Revoke {
+        /// The part between the underscores.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Contracts {
+    /// Puts a contract version from a TOML or JSON file.
+    Put {
+        /// The file.
+        file: String,
+    },
+    /// Lists all contract versions as JSON.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum ParkedCommand {
+    /// Lists, the oldest first.
+    List,
+    /// Shows one, with its bytes as they came.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Tries one again, or all.
+    Replay {
+        /// Its id.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All that are parked.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Report {
+    /// What failure costs.
+    FailureCost {
+        /// The first UTC day, such as 2026-10-01.
+        #[arg(long, value_parser = day)]
+        from: i64,
+        /// The first UTC day after.
+        #[arg(long, value_parser = day)]
+        to: i64,
+        /// How to group: customer, agent, model, reason or day.
+        #[arg(long, default_value = "customer", value_parser = ["customer", "agent", "model", "reason", "day"])]
+        by: String,
+        /// One customer only.
+        #[arg(long)]
+        customer: Option<String>,
+        /// How to print it.
+        #[arg(long, value_enum, default_value = "table")]
+        format: ReportFormat,
+    },
+    /// The models whose attempts have an unknown cost.
+    UnknownCosts,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ReportFormat {
+    Table,
+    Json,
+    Csv,
+}
+
+fn day(text: &str) -> Result<i64, String> {
+    parse_day(text).ok_or_else(|| format!("`{text}` is not a day such as 2026-10-01"))
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> Outcome {
+    if let Command::Openapi = cli.command {
+        println!("{}", api_description().to_pretty_json()?);
+        return Ok(());
+    }
+    let config = Config::read(cli.config.as_deref())?;
+    match cli.command {
+        Command::Serve { roles, test_clock } => return Ok(serve(config, &roles, test_clock).await?),
+        Command::Emit { file } => return emit(&config, &file).await,
+        Command::Health => return health(&config).await,
+        _ => {}
+    }
+    let store = Store::connect(&config.database_url).await?;
+    match cli.command {
+        Command::Keys(command) => keys(&store, command).await,
+        Command::Contracts(command) => contracts(&store, command).await,
+        Command::Parked(command) => parked_things(&store, command).await,
+        Command::Report(command) => report(&store, command).await,
+        Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
+    }
+}
+
+async fn keys(store: &Store, command: Keys) -> Outcome {
+    match command {
+        Keys::Create { name, scopes } => {
+            let (key, shown) = new_key(&name, &scopes, wall_clock());
+            access::create_key(store, &key).await?;
+            println!("{shown}");
+            eprintln!("This is the key `{name}` ({}). It is not shown again.", key.scopes);
+        }
+        Keys::List => {
+            for key in access::list_keys(store).await? {
+                let state = key.revoked_at.map_or("active".to_string(), |at| format!("revoked {at}"));
+                println!("{}  {}  {}  made {}  {state}", key.id, key.name, key.scopes, key.created_at);
+            }
+        }
+        Keys::Revoke { id } => {
+            if !access::revoke_key(store, &id, wall_clock()).await? {
+                return Err(format!("there is no active key `{id}`: see `verdict keys list`").into());
+            }
+            println!("revoked");
+        }
+    }
+    Ok(())
+}
+
+async fn contracts(store: &Store, command: Contracts) -> Outcome {
+    match command {
+        Contracts::Put { file } => {
+            let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+            let contract: Contract = if file.ends_with(".json") {
+                serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?
+            } else {
+                toml::from_str(&text).map_err(|error| format!("{file}: {error}"))?
+            };
+            contract.check().map_err(|error| format!("{file}: {error}"))?;
+            let tx = store.begin().await?;
+            let put = contracts::put(&tx, &contract, wall_clock()).await?;
+            tx.commit().await?;
+            let (customer, version) = (&contract.customer, contract.version);
+            match put {
+                Put::Recorded => println!("recorded version {version} of `{customer}`"),
+                Put::Unchanged => println!("version {version} of `{customer}` is there already"),
+                Put::Used => {
+                    let next = version.saturating_add(1);
+                    return Err(
+                        format!("version {version} of `{customer}` is in use: put version {next}").into()
+                    );
+                }
+                Put::OtherCurrency => {
+                    return Err(
+                        format!("currency: another version of `{customer}` bills in another one").into()
+                    );
+                }
+            }
+        }
+        Contracts::List => println!("{}", serde_json::to_string_pretty(&contracts::list(store).await?)?),
+    }
+    Ok(())
+}
+
+async fn parked_things(store: &Store, command: ParkedCommand) -> Outcome {
+    match command {
+        ParkedCommand::List => {
+            for item in parked::list(store, 1_000).await? {
+                let thing = &item.parked;
+                println!(
+                    "{}  {}  {}  {}  {}",
+                    item.id,
+                    item.parked_at,
+                    thing.origin.as_str(),
+                    thing.reference,
+                    thing.reason
+                );
+            }
+        }
+        ParkedCommand::Show { id } => {
+            let item =
+                parked::find(store, &id).await?.ok_or_else(|| format!("nothing is parked under `{id}`"))?;
+            let thing = &item.parked;
+            println!(
+                "origin     {}\nreference  {}\nparked at  {}",
+                thing.origin.as_str(),
+                thing.reference,
+                item.parked_at
+            );
+            println!("reason     {}\nheaders    {}\n", thing.reason, thing.headers);
+            std::io::stdout().write_all(&thing.body)?;
+            println!();
+        }
+        ParkedCommand::Replay { id, all } => {
+            let ids = match (id, all) {
+                (Some(id), _) => vec![id],
+                _ => parked::list(store, 10_000).await?.into_iter().map(|item| item.id).collect(),
+            };
+            let book = PriceBook::new();
+            // The steps are run by the service; here they are only given work.
+            let worker = Worker::new(store.clone(), Clock::default(), None, Backoff::default());
+            let mut failed = 0;
+            for id in &ids {
+                match replay(store, &book, &worker, id, wall_clock()).await? {
+                    Replayed::Done => println!("{id}  replayed"),
+                    Replayed::NotFound => return Err(format!("nothing is parked under `{id}`").into()),
+                    Replayed::StillFails(reason) => {
+                        failed += 1;
+                        println!("{id}  still fails: {reason}");
+                    }
+                }
+            }
+            if failed > 0 {
+                return Err(format!("{failed} of {} still fail", ids.len()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn report(store: &Store, command: Report) -> Outcome {
+    match command {
+        Report::FailureCost { from, to, by, customer, format } => {
+            if to <= from {
+                return Err(format!("--to: {} is not after {}", day_text(to), day_text(from)).into());
+            }
+            let by = group_by(&by).ok_or("--by: not a grouping")?;
+            let report = verdict_reports::failure_cost(store, &Query { from, to, customer, by }).await?;
+            match format {
+                ReportFormat::Table => print!("{}", table(&report)),
+                ReportFormat::Csv => print!("{}", csv(&report)),
+                ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+            }
+        }
+        Report::UnknownCosts => {
+            for model in attempts::unknown_costs(store).await? {
+                println!(
+                    "{}  {}  {}  {} attempts",
+                    model.customer, model.provider, model.model, model.attempts
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn emit(config: &Config, file: &str) -> Outcome {
+    let url = config.amqp_url.as_deref().ok_or("no queue is configured: set VERDICT_AMQP_URL")?;
+    let input: Box<dyn Read + Send> = match file {
+        "-" => Box::new(std::io::stdin()),
+        file => Box::new(std::fs::File::open(file).map_err(|error| format!("{file}: {error}"))?),
+    };
+    let mut failed = None;
+    let lines =
+        BufReader::new(input).lines().map_while(|line| line.map_err(|error| failed = Some(error)).ok());
+    let bodies = lines.filter(|line| !line.trim().is_empty()).map(String::into_bytes);
+    let published = amqp::publish(url, verdict_intake::JSON, bodies).await?;
+    println!("{published} events are in the queue");
+    match failed {
+        Some(error) => Err(format!("{file}: {error}").into()),
+        None => Ok(()),
+    }
+}
+
+/// The login page answers without a key: it stands for the service.
+async fn health(config: &Config) -> Outcome {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut address = config.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::IpAddr::from([127, 0, 0, 1]));
+    }
+    let ask = async {
+        let mut connection = tokio::net::TcpStream::connect(address).await?;
+        connection.write_all(b"GET /login HTTP/1.0\r\n\r\n").await?;
+        let mut answer = [0; 15];
+        connection.read_exact(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    match tokio::time::timeout(std::time::Duration::from_secs(3), ask).await {
+        Ok(Ok(answer)) if answer.ends_with(b"200 OK") => Ok(()),
+        Ok(Ok(_)) => Err("the service answers, but not as it should".into()),
+        Ok(Err(error)) => Err(format!("no answer at {address}: {error}").into()),
+        Err(_) => Err(format!("no answer at {address} within 3 s").into()),
+    }
+}

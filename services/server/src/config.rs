@@ -1,0 +1,185 @@
+//! Configuration: defaults, then a TOML file, then `VERDICT_…` from the environment.
+
+use crate::clock::Clock;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use verdict_billing::Backoff;
+use verdict_billing::stripe::Stripe;
+use verdict_domain::time::Timestamp;
+use verdict_resolution::Source;
+
+/// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, local drafts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `postgres://…` or `sqlite:FILE`.
+    pub database_url: String,
+    /// Where the HTTP door listens.
+    pub listen: SocketAddr,
+    /// Where RabbitMQ is, `amqp://…`; without it there is no queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amqp_url: Option<String>,
+    /// The most messages in one transaction.
+    pub batch_messages: usize,
+    /// How long a batch waits for more, in milliseconds.
+    pub batch_linger_ms: u64,
+    /// How many batches are written at once.
+    pub batch_writers: usize,
+    /// `sk_…`; without it invoices stay local drafts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_secret_key: Option<String>,
+    /// Instead of Stripe's own address: for tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_base_url: Option<String>,
+    /// How long one call to Stripe may take, in milliseconds.
+    pub stripe_timeout_ms: u64,
+    /// The wait after the first failed push to Stripe, in milliseconds; it doubles with each.
+    pub stripe_retry_ms: u64,
+    /// How often the worker looks for work when nothing nudges it, in milliseconds.
+    pub worker_tick_ms: u64,
+    /// Whether the login cookie is only sent over HTTPS. Must be so unless only this machine can connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secure_cookies: Option<bool>,
+    /// The sources of webhooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceConfig>,
+}
+
+/// A source of webhooks, at `/webhooks/NAME`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The last part of its address.
+    pub name: String,
+    /// What it may sign with: `whsec_` and base64 of at least 24 bytes.
+    pub secrets: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: "sqlite:verdict.db".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            amqp_url: None,
+            batch_messages: 2_000,
+            batch_linger_ms: 5,
+            batch_writers: 2,
+            stripe_secret_key: None,
+            stripe_base_url: None,
+            stripe_timeout_ms: 30_000,
+            stripe_retry_ms: 2_000,
+            worker_tick_ms: 500,
+            secure_cookies: None,
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// A configuration that cannot be used, and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration: {0}")]
+pub struct ConfigError(pub String);
+
+const ENVIRONMENT: [&str; 11] = [
+    "database_url",
+    "listen",
+    "amqp_url",
+    "batch_messages",
+    "batch_linger_ms",
+    "batch_writers",
+    "stripe_secret_key",
+    "stripe_base_url",
+    "stripe_timeout_ms",
+    "stripe_retry_ms",
+    "worker_tick_ms",
+];
+
+impl Config {
+    /// Reads it: from `file` if given (it must be there), and from the environment.
+    pub fn read(file: Option<&str>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !std::path::Path::new(file).exists() {
+                return Err(ConfigError(format!("the file {file} is not there")));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed("VERDICT_").only(&ENVIRONMENT);
+        // An empty variable is how compose files say that something is not set.
+        let environment = environment.filter_map(|key| {
+            let set = std::env::var(format!("VERDICT_{}", key.as_str().to_uppercase()));
+            set.is_ok_and(|value| !value.is_empty()).then(|| key.into())
+        });
+        let config: Self =
+            figment.merge(environment).extract().map_err(|error| ConfigError(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        for (name, value, most) in
+            [("batch_messages", self.batch_messages, 10_000), ("batch_writers", self.batch_writers, 8)]
+        {
+            if value == 0 || value > most {
+                return Err(ConfigError(format!("{name} must be from 1 to {most}")));
+            }
+        }
+        if self.worker_tick_ms == 0 {
+            return Err(ConfigError("worker_tick_ms must be at least 1".into()));
+        }
+        if self.secure_cookies == Some(false) && !self.listen.ip().is_loopback() {
+            let remedy = "secure_cookies = false sends logins in the clear: only with a loopback `listen`";
+            return Err(ConfigError(remedy.into()));
+        }
+        Ok(())
+    }
+
+    /// Whether the login cookie is only sent over HTTPS.
+    pub fn cookies_are_secure(&self) -> bool {
+        self.secure_cookies.unwrap_or(!self.listen.ip().is_loopback())
+    }
+
+    /// The sources of webhooks, by name; unsafe secrets are refused.
+    pub fn sources(&self) -> Result<BTreeMap<String, Source>, ConfigError> {
+        let mut sources = BTreeMap::new();
+        for source in &self.sources {
+            let source =
+                Source::new(&source.name, &source.secrets).map_err(|error| ConfigError(error.to_string()))?;
+            if let Some(twice) = sources.insert(source.name().to_string(), source) {
+                return Err(ConfigError(format!("source `{}` is there twice", twice.name())));
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The client of Stripe, if there is a key. A live key and a test clock never meet: simulated months would be
+    /// billed to real customers.
+    pub fn stripe(&self, clock: &Clock) -> Result<Option<Stripe>, ConfigError> {
+        let Some(key) = &self.stripe_secret_key else { return Ok(None) };
+        let timeout = Duration::from_millis(self.stripe_timeout_ms);
+        let stripe = Stripe::new(key, self.stripe_base_url.as_deref(), timeout)
+            .map_err(|error| ConfigError(error.to_string()))?;
+        if clock.is_test() && stripe.is_live_key() {
+            return Err(ConfigError("a test clock is refused together with a live Stripe key".into()));
+        }
+        Ok(Some(stripe))
+    }
+
+    /// The waits between pushes to Stripe.
+    pub fn backoff(&self) -> Backoff {
+        Backoff { first: Duration::from_millis(self.stripe_retry_ms), ..Backoff::default() }
+    }
+}
+
+/// What the setting of the test clock's time is called.
+pub(crate) const TEST_CLOCK_SETTING: &str = "test_clock";
+
+/// Reads the time at which a test clock starts.
+pub fn parse_start(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| format!("`{text}` is not an RFC 3339 time such as 2026-10-01T00:00:00Z"))
+}

@@ -1,0 +1,168 @@
+//! Contracts in, invoices out.
+
+use super::Door;
+use super::access::{Caller, Scope};
+use super::problem::{Problem, ProblemBody};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use verdict_domain::contract::Contract;
+use verdict_domain::money::minor_decimal;
+use verdict_domain::time::Timestamp;
+use verdict_store::contracts::{self, Put};
+use verdict_store::invoices::{self, Invoice};
+
+/// Reads a contract version from TOML or JSON, by the content type (TOML if there is none of JSON).
+fn read(content_type: &str, body: &[u8]) -> Result<Contract, String> {
+    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
+    let contract: Contract = if content_type.starts_with(verdict_intake::JSON) {
+        serde_json::from_str(text).map_err(|error| error.to_string())?
+    } else {
+        toml::from_str(text).map_err(|error| error.to_string())?
+    };
+    contract.check().map_err(|error| error.to_string())?;
+    Ok(contract)
+}
+
+/// Puts a contract version. A version that a charge or a period rests on cannot change: put the next one.
+#[utoipa::path(
+    request_body(content((Object = "application/json"), (String = "application/toml"))),
+    responses(
+        (status = 201, description = "Recorded"),
+        (status = 200, description = "The very same version is there already"),
+        (status = 409, description = "The version is in use, or the currency differs", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not a contract", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[post("/v1/contracts")]
+pub(super) async fn post_contract(
+    caller: Caller,
+    door: web::Data<Door>,
+    request: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Billing)?;
+    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let content_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let contract = read(content_type, &body).map_err(Problem::unprocessable)?;
+    let tx = door.store.begin().await?;
+    let put = contracts::put(&tx, &contract, door.clock.now()).await?;
+    tx.commit().await?;
+    door.worker.nudge();
+    let (customer, version) = (&contract.customer, contract.version);
+    match put {
+        Put::Recorded => Ok(HttpResponse::Created().json(contract)),
+        Put::Unchanged => Ok(HttpResponse::Ok().json(contract)),
+        Put::Used => Err(Problem::conflict(format!(
+            "version {version} of `{customer}` is in use and cannot change: put version {}",
+            version.saturating_add(1)
+        ))),
+        Put::OtherCurrency => Err(Problem::conflict(format!(
+            "currency: `{customer}` is billed in another currency by another version; all versions bill in one"
+        ))),
+    }
+}
+
+/// Lists all contract versions.
+#[utoipa::path(responses((status = 200, description = "By customer and version", body = Vec<Object>)))]
+#[get("/v1/contracts")]
+pub(super) async fn list_contracts(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Billing)?;
+    Ok(HttpResponse::Ok().json(contracts::list(&door.store).await?))
+}
+
+/// An invoice.
+#[derive(Serialize, ToSchema)]
+struct InvoiceBody {
+    id: String,
+    customer: String,
+    #[schema(value_type = String, format = DateTime)]
+    period_start: Timestamp,
+    /// The first moment after the period.
+    #[schema(value_type = String, format = DateTime)]
+    period_end: Timestamp,
+    currency: &'static str,
+    /// The sum of the lines, in the currency's minor units.
+    total_minor: i64,
+    /// The same as a decimal.
+    total: String,
+    lines: Vec<LineBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripe_invoice: Option<String>,
+    /// As Stripe calls it; absent for a local draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripe_status: Option<String>,
+}
+
+/// A line of an invoice.
+#[derive(Serialize, ToSchema)]
+struct LineBody {
+    number: u32,
+    action: String,
+    /// `confirmed` or `assumed`.
+    kind: &'static str,
+    contract_version: u32,
+    /// Outcomes, less those taken back.
+    quantity: i64,
+    /// The exact sum in nanos (10^-9).
+    amount_nanos: i64,
+    /// The same rounded to minor units.
+    amount_minor: i64,
+}
+
+impl From<Invoice> for InvoiceBody {
+    fn from(invoice: Invoice) -> Self {
+        let line = |line: verdict_domain::invoice::Line| LineBody {
+            number: line.number,
+            action: line.action,
+            kind: line.win.as_str(),
+            contract_version: line.contract_version,
+            quantity: line.quantity,
+            amount_nanos: line.amount.nanos,
+            amount_minor: line.minor,
+        };
+        Self {
+            total: minor_decimal(invoice.total_minor, invoice.currency),
+            id: invoice.id,
+            customer: invoice.customer,
+            period_start: invoice.period.start,
+            period_end: invoice.period.end,
+            currency: invoice.currency.code(),
+            total_minor: invoice.total_minor,
+            lines: invoice.lines.into_iter().map(line).collect(),
+            stripe_invoice: invoice.stripe_invoice,
+            stripe_status: invoice.stripe_status,
+        }
+    }
+}
+
+/// Lists the newest invoices, at most 1,000.
+#[utoipa::path(responses((status = 200, description = "The newest first", body = Vec<InvoiceBody>)))]
+#[get("/v1/invoices")]
+pub(super) async fn list_invoices(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Billing)?;
+    let invoices = invoices::list(&door.store, 1_000).await?;
+    Ok(HttpResponse::Ok().json(invoices.into_iter().map(InvoiceBody::from).collect::<Vec<_>>()))
+}
+
+/// Shows one invoice.
+#[utoipa::path(
+    params(("id" = String, Path, description = "The invoice's id")),
+    responses(
+        (status = 200, body = InvoiceBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[get("/v1/invoices/{id}")]
+pub(super) async fn get_invoice(
+    caller: Caller,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Billing)?;
+    let invoice = invoices::find(&door.store, &id).await?;
+    let invoice = invoice.ok_or_else(|| Problem::not_found("this invoice"))?;
+    Ok(HttpResponse::Ok().json(InvoiceBody::from(invoice)))
+}

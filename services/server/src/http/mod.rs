@@ -1,0 +1,118 @@
+//! The HTTP door: routes, and what all handlers share.
+
+mod access;
+mod billing;
+mod events;
+mod operations;
+mod pages;
+mod problem;
+mod reports;
+
+pub use access::{Scope, new_key};
+
+use crate::clock::Clock;
+use crate::worker::Worker;
+use actix_web::{App, HttpServer, web};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_actix_web::AppExt;
+use verdict_intake::PriceBook;
+use verdict_resolution::Source;
+use verdict_store::Store;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Door {
+    /// The database.
+    pub store: Store,
+    /// The service's time.
+    pub clock: Clock,
+    /// Prices.
+    pub book: Arc<PriceBook>,
+    /// Who is nudged when there are new facts.
+    pub worker: Arc<Worker>,
+    /// The sources of webhooks, by name.
+    pub sources: BTreeMap<String, Source>,
+    /// Whether the login cookie is only sent over HTTPS.
+    pub secure_cookies: bool,
+}
+
+/// The most bytes in a request: 10,000 attempts of 3 kB.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Verdict",
+        description = "Outcome-based billing: attempts and resolutions in; verdicts, invoices and the cost of failure out."
+    ),
+    components(schemas(problem::ProblemBody)),
+    modifiers(&Key),
+    security(("key" = []))
+)]
+struct ApiDescription;
+
+struct Key;
+
+impl utoipa::Modify for Key {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A key made by `verdict keys create`."))
+            .build();
+        api.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The routes. Those of the API describe themselves: a route that is here is in the description.
+fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
+    config
+        .service(events::post_attempts)
+        .service(events::post_resolutions)
+        .service(events::post_webhook)
+        .service(billing::post_contract)
+        .service(billing::list_contracts)
+        .service(billing::list_invoices)
+        .service(billing::get_invoice)
+        .service(reports::get_case)
+        .service(reports::failure_cost)
+        .service(reports::unknown_costs)
+        .service(operations::status)
+        .service(operations::list_parked)
+        .service(operations::get_parked)
+        .service(operations::replay_parked)
+        .service(operations::get_test_clock)
+        .service(operations::move_test_clock);
+}
+
+/// The description of the API, as it is served.
+pub fn api_description() -> utoipa::openapi::OpenApi {
+    let (_, api) =
+        App::new().into_utoipa_app().openapi(ApiDescription::openapi()).configure(routes).split_for_parts();
+    api
+}
+
+/// Serves until it is told to stop.
+pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
+    let server = HttpServer::new(move || {
+        let (app, _) =
+            App::new()
+                .into_utoipa_app()
+                .app_data(web::Data::new(door.clone()))
+                .app_data(web::PayloadConfig::new(MAX_BODY))
+                .app_data(web::QueryConfig::default().error_handler(|error, _| {
+                    problem::Problem::unprocessable(format!("query: {error}")).into()
+                }))
+                .app_data(web::FormConfig::default().error_handler(|error, _| {
+                    problem::Problem::unprocessable(format!("form: {error}")).into()
+                }))
+                .configure(routes)
+                .split_for_parts();
+        app.configure(pages::routes).default_service(web::to(problem::not_found))
+    });
+    // Two workers: the work is in the database.
+    server.workers(2).shutdown_timeout(5).bind(address)?.run().await
+}

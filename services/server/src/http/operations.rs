@@ -1,0 +1,161 @@
+//! For operators: what waits, what is parked, the test clock.
+
+use super::Door;
+use super::access::{Caller, Scope};
+use super::problem::{Problem, ProblemBody};
+use crate::config::TEST_CLOCK_SETTING;
+use crate::replay::{Replayed, replay};
+use actix_web::{HttpResponse, get, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use verdict_domain::time::Timestamp;
+use verdict_store::parked::{self, Listed};
+use verdict_store::{access, status as look};
+
+/// How much waits at each step.
+#[utoipa::path(responses((status = 200, description = "Counts, by step", body = Object)))]
+#[get("/v1/status")]
+pub(super) async fn status(_caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(look(&door.store).await?))
+}
+
+/// Something that could not be processed.
+#[derive(Serialize, ToSchema)]
+struct ParkedBody {
+    id: String,
+    /// `attempt`, `delivery`, `case`, `outcome` or `outbox`.
+    #[schema(value_type = String)]
+    origin: parked::Origin,
+    reference: String,
+    reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    parked_at: Timestamp,
+    headers: String,
+    /// The bytes as they came; what is not UTF-8 in them is shown as U+FFFD.
+    body: String,
+}
+
+impl From<Listed> for ParkedBody {
+    fn from(listed: Listed) -> Self {
+        Self {
+            id: listed.id,
+            origin: listed.parked.origin,
+            reference: listed.parked.reference,
+            reason: listed.parked.reason,
+            parked_at: listed.parked_at,
+            headers: listed.parked.headers,
+            body: String::from_utf8_lossy(&listed.parked.body).into_owned(),
+        }
+    }
+}
+
+/// Lists what is parked, the oldest first, at most 1,000.
+#[utoipa::path(responses((status = 200, body = Vec<ParkedBody>)))]
+#[get("/v1/parked")]
+pub(super) async fn list_parked(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    let listed = parked::list(&door.store, 1_000).await?;
+    Ok(HttpResponse::Ok().json(listed.into_iter().map(ParkedBody::from).collect::<Vec<_>>()))
+}
+
+/// Shows one parked thing.
+#[utoipa::path(
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 200, body = ParkedBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[get("/v1/parked/{id}")]
+pub(super) async fn get_parked(
+    caller: Caller,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    let listed =
+        parked::find(&door.store, &id).await?.ok_or_else(|| Problem::not_found("this parked thing"))?;
+    Ok(HttpResponse::Ok().json(ParkedBody::from(listed)))
+}
+
+/// Tries a parked thing again.
+#[utoipa::path(
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = 202, description = "Done, or in line to be done"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "It still cannot be processed", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[post("/v1/parked/{id}/replay")]
+pub(super) async fn replay_parked(
+    caller: Caller,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    match replay(&door.store, &door.book, &door.worker, &id, door.clock.now()).await? {
+        Replayed::Done => Ok(HttpResponse::Accepted().finish()),
+        Replayed::NotFound => Err(Problem::not_found("this parked thing")),
+        Replayed::StillFails(reason) => Err(Problem::unprocessable(reason)),
+    }
+}
+
+/// The time of the service.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TestClockBody {
+    /// What the test clock shows.
+    #[schema(value_type = String, format = DateTime)]
+    now: Timestamp,
+}
+
+/// Shows the test clock.
+#[utoipa::path(responses(
+    (status = 200, body = TestClockBody),
+    (status = 409, description = "There is none", body = ProblemBody, content_type = "application/problem+json")
+))]
+#[get("/v1/test-clock")]
+pub(super) async fn get_test_clock(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    require_test_clock(&door)?;
+    Ok(HttpResponse::Ok().json(TestClockBody { now: door.clock.now() }))
+}
+
+/// Moves the test clock forward. What falls due by then (timers, ends of periods) is run before this answers.
+#[utoipa::path(
+    request_body = TestClockBody,
+    responses(
+        (status = 200, body = TestClockBody),
+        (status = 409, description = "There is none", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not forward", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[post("/v1/test-clock")]
+pub(super) async fn move_test_clock(
+    caller: Caller,
+    door: web::Data<Door>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    require_test_clock(&door)?;
+    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let to: TestClockBody =
+        serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
+    if to.now < door.clock.now() {
+        return Err(Problem::unprocessable(format!("now: {} is before {}", to.now, door.clock.now())));
+    }
+    access::set_setting(&door.store, TEST_CLOCK_SETTING, &to.now.to_string()).await?;
+    door.clock.advance_to(to.now);
+    door.worker.run_until_idle().await?;
+    Ok(HttpResponse::Ok().json(TestClockBody { now: door.clock.now() }))
+}
+
+fn require_test_clock(door: &Door) -> Result<(), Problem> {
+    if door.clock.is_test() {
+        return Ok(());
+    }
+    Err(Problem::conflict(
+        "the service runs on real time: start it with `verdict serve --test-clock TIME`".into(),
+    ))
+}

@@ -1,0 +1,175 @@
+//! The pages: behind a login with a key.
+
+use super::Door;
+use super::access::{Caller, Scope, log_in, log_out};
+use super::problem::Problem;
+use super::reports::{ReportParams, query};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use serde::Deserialize;
+use std::fmt;
+use verdict_domain::time::day_text;
+use verdict_reports::pages::{self, Filter};
+use verdict_reports::{Query, group_by};
+use verdict_store::figures::GroupBy;
+use verdict_store::{attempts, invoices, ledger, parked, status};
+
+/// The most charges shown as the evidence of an invoice.
+const SHOWN_CHARGES: u32 = 500;
+const SHOWN_INVOICES: u32 = 200;
+const SHOWN_PARKED: u32 = 200;
+
+/// The routes of the pages.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/", web::get().to(home))
+        .route("/login", web::get().to(login_form))
+        .route("/login", web::post().to(login))
+        .route("/logout", web::post().to(logout))
+        .route("/style.css", web::get().to(style))
+        .route("/openapi.json", web::get().to(openapi))
+        .route("/reports/failure-cost", web::get().to(failure_cost))
+        .route("/invoices", web::get().to(list_invoices))
+        .route("/invoices/{id}", web::get().to(show_invoice))
+        .route("/parked", web::get().to(list_parked));
+}
+
+/// A problem, as a page: without a login, the way to it.
+#[derive(Debug)]
+struct PageProblem(Problem);
+
+impl fmt::Display for PageProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Into<Problem>> From<T> for PageProblem {
+    fn from(problem: T) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl ResponseError for PageProblem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            return HttpResponse::SeeOther().insert_header((LOCATION, "/login")).finish();
+        }
+        match pages::message(self.0.title(), self.0.detail()) {
+            Ok(html) => page(self.status_code(), html),
+            Err(_) => self.0.error_response(),
+        }
+    }
+}
+
+type Page = Result<HttpResponse, PageProblem>;
+/// Who calls, or the way to the login.
+type Login = Result<Caller, Problem>;
+
+fn page(status: StatusCode, html: String) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.content_type("text/html; charset=utf-8");
+    // No scripts, nothing from elsewhere, in nobody's frame, in no cache.
+    let policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let headers: [(HeaderName, &'static str); 4] = [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in headers {
+        response.insert_header((name, HeaderValue::from_static(value)));
+    }
+    response.body(html)
+}
+
+fn shown<E: fmt::Display>(html: Result<String, E>) -> Page {
+    match html {
+        Ok(html) => Ok(page(StatusCode::OK, html)),
+        Err(error) => {
+            Err(verdict_store::StoreError::Corrupt(format!("the page cannot be shown: {error}")).into())
+        }
+    }
+}
+
+async fn home() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, "/reports/failure-cost")).finish()
+}
+
+async fn style() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "max-age=300"))
+        .body(pages::STYLE)
+}
+
+/// The description of the API.
+async fn openapi(_caller: Caller) -> HttpResponse {
+    HttpResponse::Ok().json(super::api_description())
+}
+
+async fn login_form() -> Page {
+    shown(pages::login(None))
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    key: String,
+}
+
+async fn login(door: web::Data<Door>, form: web::Form<LoginForm>) -> Page {
+    match log_in(&door, &form.key).await? {
+        Some(cookie) => Ok(HttpResponse::SeeOther().cookie(cookie).insert_header((LOCATION, "/")).finish()),
+        None => {
+            let html = pages::login(Some("This key is unknown or revoked."));
+            let html = html.unwrap_or_else(|_| "This key is unknown or revoked.".into());
+            Ok(page(StatusCode::UNAUTHORIZED, html))
+        }
+    }
+}
+
+async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
+    let cookie = log_out(&door, &request).await?;
+    Ok(HttpResponse::SeeOther().cookie(cookie).insert_header((LOCATION, "/login")).finish())
+}
+
+async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
+    login?.may(Scope::Report)?;
+    let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
+    let by = |by: GroupBy| Query { by, ..query.clone() };
+    let report = verdict_reports::failure_cost(&door.store, &query).await?;
+    let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
+    let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
+    let unknown = attempts::unknown_costs(&door.store).await?;
+    let filter = Filter {
+        from: day_text(query.from),
+        to: day_text(query.to),
+        by: params.by.clone().filter(|by| group_by(by).is_some()).unwrap_or_else(|| "customer".into()),
+        customer: query.customer.clone(),
+    };
+    shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+}
+
+async fn list_invoices(login: Login, door: web::Data<Door>) -> Page {
+    login?.may(Scope::Billing)?;
+    shown(pages::invoices(&invoices::list(&door.store, SHOWN_INVOICES).await?))
+}
+
+async fn show_invoice(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
+    login?.may(Scope::Billing)?;
+    let invoice =
+        invoices::find(&door.store, &id).await?.ok_or_else(|| Problem::not_found("this invoice"))?;
+    let charges = ledger::charges_on_invoice(&door.store, &invoice.id, SHOWN_CHARGES).await?;
+    shown(pages::invoice(&invoice, &charges, SHOWN_CHARGES))
+}
+
+async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
+    login?.may(Scope::Admin)?;
+    let items = parked::list(&door.store, SHOWN_PARKED).await?;
+    shown(pages::parked(&items, status(&door.store).await?.parked))
+}

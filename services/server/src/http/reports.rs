@@ -1,0 +1,139 @@
+//! Reports and cases, for programs.
+
+use super::Door;
+use super::access::{Caller, Scope};
+use super::problem::{Problem, ProblemBody};
+use actix_web::{HttpResponse, get, web};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use verdict_domain::period;
+use verdict_domain::time::{Timestamp, day_text, parse_day};
+use verdict_reports::{FailureCost, Query, csv, group_by};
+use verdict_store::attempts;
+use verdict_store::cases::{self, CaseKey};
+
+/// What to report.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReportParams {
+    /// The first UTC day, such as 2026-10-01. Default: the first of this month.
+    pub from: Option<String>,
+    /// The first UTC day after. Default: tomorrow.
+    pub to: Option<String>,
+    /// `customer` (default), `agent`, `model`, `reason` or `day`.
+    pub by: Option<String>,
+    /// One customer only.
+    pub customer: Option<String>,
+    /// `json` (default) or `csv`.
+    pub format: Option<String>,
+}
+
+/// Reads what to report; the message names the field.
+pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
+    let this_month = period::month_containing(now, period::UTC);
+    let day = |field: &str, text: &Option<String>, default: i64| match text
+        .as_deref()
+        .filter(|text| !text.is_empty())
+    {
+        Some(text) => {
+            parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
+        }
+        None => Ok(default),
+    };
+    let from = day("from", &params.from, this_month.start.day())?;
+    let to = day("to", &params.to, now.day() + 1)?;
+    if to <= from {
+        return Err(format!("to: {} is not after {}", day_text(to), day_text(from)));
+    }
+    let by = params.by.as_deref().filter(|by| !by.is_empty()).unwrap_or("customer");
+    let by =
+        group_by(by).ok_or_else(|| format!("by: `{by}` is not customer, agent, model, reason or day"))?;
+    Ok(Query { from, to, customer: params.customer.clone().filter(|customer| !customer.is_empty()), by })
+}
+
+/// What failure costs: from the daily roll-ups.
+#[utoipa::path(
+    params(ReportParams),
+    responses(
+        (status = 200, body = FailureCost),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[get("/v1/reports/failure-cost")]
+pub(super) async fn failure_cost(
+    caller: Caller,
+    door: web::Data<Door>,
+    params: web::Query<ReportParams>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Report)?;
+    let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
+    let report = verdict_reports::failure_cost(&door.store, &query).await?;
+    match params.format.as_deref() {
+        None | Some("" | "json") => Ok(HttpResponse::Ok().json(report)),
+        Some("csv") => {
+            let name = format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.from, report.to);
+            let response = HttpResponse::Ok()
+                .content_type("text/csv; charset=utf-8")
+                .insert_header(("Content-Disposition", name))
+                .body(csv(&report));
+            Ok(response)
+        }
+        Some(other) => Err(Problem::unprocessable(format!("format: `{other}` is not json or csv"))),
+    }
+}
+
+/// The models whose attempts have an unknown cost.
+#[utoipa::path(responses((status = 200, description = "The most frequent first", body = Vec<Object>)))]
+#[get("/v1/reports/unknown-costs")]
+pub(super) async fn unknown_costs(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Report)?;
+    Ok(HttpResponse::Ok().json(attempts::unknown_costs(&door.store).await?))
+}
+
+/// What is held of a case.
+#[derive(Serialize, ToSchema)]
+struct CaseBody {
+    customer: String,
+    case: String,
+    /// Of the last episode: `pending`, `confirmed`, `assumed`, `failed`, `void`; `none` without an attempt.
+    verdict: String,
+    #[schema(value_type = String, format = DateTime)]
+    judged_at: Timestamp,
+    /// When time alone will change the judgement.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    wake_at: Option<Timestamp>,
+    /// Its episodes, with the ids of the facts that decided.
+    #[schema(value_type = Vec<Object>)]
+    episodes: Box<RawValue>,
+}
+
+/// What is held of a case, and because of which facts.
+#[utoipa::path(
+    params(("customer" = String, Path, description = "Whose case"), ("case" = String, Path, description = "Which case")),
+    responses(
+        (status = 200, body = CaseBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[get("/v1/cases/{customer}/{case}")]
+pub(super) async fn get_case(
+    caller: Caller,
+    door: web::Data<Door>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Report)?;
+    let (customer, case) = path.into_inner();
+    let key = CaseKey { customer, case };
+    let held = cases::find(&door.store, &key).await?.ok_or_else(|| Problem::not_found("this case"))?;
+    let episodes = RawValue::from_string(held.episodes)
+        .map_err(|error| verdict_store::StoreError::Corrupt(format!("episodes: {error}")))?;
+    Ok(HttpResponse::Ok().json(CaseBody {
+        customer: key.customer,
+        case: key.case,
+        verdict: held.verdict,
+        judged_at: held.judged_at,
+        wake_at: held.wake_at,
+        episodes,
+    }))
+}

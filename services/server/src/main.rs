@@ -1,0 +1,18 @@
+//! The `verdict` command.
+
+use clap::Parser;
+use std::process::ExitCode;
+use verdict_server::cli::{Cli, run};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("VERDICT_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("verdict: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `verdict serve`: the roles, in one process or several.
+
+use crate::amqp::{self, Batching, Intake};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, TEST_CLOCK_SETTING};
+use crate::http::{self, Door};
+use crate::worker::Worker;
+use clap::ValueEnum;
+use std::sync::Arc;
+use std::time::Duration;
+use verdict_domain::time::Timestamp;
+use verdict_intake::PriceBook;
+use verdict_store::{Store, StoreError, access};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers HTTP: events, webhooks, reports, pages.
+    Http,
+    /// Consumes the queue (if one is configured).
+    Intake,
+    /// Runs the steps.
+    Worker,
+}
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Mend the configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database was away or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("HTTP: {0}")]
+    Http(#[from] std::io::Error),
+}
+
+/// Serves until it is told to stop (SIGINT, SIGTERM).
+pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>) -> Result<(), ServeError> {
+    let store = Store::connect(&config.database_url).await?;
+    let clock = match test_clock {
+        None => Clock::default(),
+        Some(start) => {
+            // A simulated time outlives a restart, as real time does.
+            let stored = access::setting(&store, TEST_CLOCK_SETTING).await?;
+            Clock::test(start.max(stored.as_deref().and_then(Timestamp::parse).unwrap_or(start)))
+        }
+    };
+    let stripe = config.stripe(&clock)?;
+    let sources = config.sources()?;
+    tracing::info!(
+        now = %clock.now(),
+        test_clock = clock.is_test(),
+        queue = config.amqp_url.is_some(),
+        stripe = stripe.is_some(),
+        "starting"
+    );
+    let worker = Arc::new(Worker::new(store.clone(), clock.clone(), stripe, config.backoff()));
+    let book = Arc::new(PriceBook::new());
+
+    if roles.contains(&Role::Worker) {
+        let worker = worker.clone();
+        let tick = Duration::from_millis(config.worker_tick_ms);
+        tokio::spawn(async move { worker.run(tick).await });
+    }
+    if let (true, Some(url)) = (roles.contains(&Role::Intake), config.amqp_url.clone()) {
+        let batching = Batching {
+            messages: config.batch_messages,
+            linger: Duration::from_millis(config.batch_linger_ms),
+            writers: config.batch_writers,
+        };
+        let intake = Intake {
+            store: store.clone(),
+            clock: clock.clone(),
+            book: book.clone(),
+            worker: worker.clone(),
+            batching,
+        };
+        tokio::spawn(amqp::consume(url, Arc::new(intake)));
+    }
+    if roles.contains(&Role::Http) {
+        let door = Door { store, clock, book, worker, sources, secure_cookies: config.cookies_are_secure() };
+        return Ok(http::listen(config.listen, door).await?);
+    }
+    stopped().await;
+    Ok(())
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

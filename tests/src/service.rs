@@ -1,0 +1,254 @@
+//! The real binary, started on free ports, and a client of its HTTP door.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use verdict_oracle::{Door, Resolution, rfc3339};
+
+/// What the webhook source `support` signs with.
+pub const WEBHOOK_SECRET: &str = "whsec_dmVyZGljdCB0ZXN0IHNlY3JldCwgMzIgYnl0ZXMgIQ==";
+
+/// How to start the service.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Its database.
+    pub database_url: String,
+    /// Its queue, if it has one.
+    pub amqp_url: Option<String>,
+    /// Its Stripe, if it has one.
+    pub stripe_base_url: Option<String>,
+    /// Where its simulated time starts, in microseconds; `None` is real time.
+    pub test_clock: Option<i64>,
+    /// More of its configuration, by the environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// With a database alone.
+    pub fn new(database_url: &str) -> Self {
+        Self {
+            database_url: database_url.into(),
+            amqp_url: None,
+            stripe_base_url: None,
+            test_clock: None,
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// A running service; killed when dropped.
+pub struct Service {
+    setup: Setup,
+    folder: PathBuf,
+    port: u16,
+    child: Option<Child>,
+    /// A key that may do everything.
+    pub key: String,
+    client: Client,
+}
+
+/// The `verdict` binary: beside this one, or one folder up (tests are built into `deps`).
+pub fn binary() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let folder = here.parent().unwrap();
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
+    let binary = folder.join("verdict");
+    assert!(binary.exists(), "{} is not there: run `cargo build -p verdict-server` first", binary.display());
+    binary
+}
+
+/// A port that nothing listened on a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Service {
+    /// Makes a key and starts the service; `folder` is for its configuration and its log.
+    pub async fn start(setup: Setup, folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let config = format!("[[sources]]\nname = \"support\"\nsecrets = [\"{WEBHOOK_SECRET}\"]\n");
+        std::fs::write(folder.join("verdict.toml"), config).unwrap();
+        let mut service = Self {
+            setup,
+            folder: folder.into(),
+            port: free_port(),
+            child: None,
+            key: String::new(),
+            client: Client::new(),
+        };
+        let scopes = "ingest,resolve,billing,report,admin";
+        service.key =
+            service.command(&["keys", "create", "--name", "test", "--scopes", scopes]).trim().into();
+        service.spawn();
+        service.wait_until_up().await;
+        service
+    }
+
+    fn prepared(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.folder.join("verdict.toml"));
+        command.env("VERDICT_DATABASE_URL", &self.setup.database_url);
+        command.env("VERDICT_LISTEN", format!("127.0.0.1:{}", self.port));
+        command.env("VERDICT_AMQP_URL", self.setup.amqp_url.as_deref().unwrap_or(""));
+        command.env("VERDICT_STRIPE_BASE_URL", self.setup.stripe_base_url.as_deref().unwrap_or(""));
+        let stripe = self.setup.stripe_base_url.as_ref().map_or("", |_| "sk_test_verdict");
+        command.env("VERDICT_STRIPE_SECRET_KEY", stripe);
+        command.envs(self.setup.environment.iter().cloned());
+        command
+    }
+
+    /// Runs a `verdict` command on the service's database and gives what it prints.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let output = self.prepared().args(arguments).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "verdict {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn spawn(&mut self) {
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
+        let mut command = self.prepared();
+        command.arg("serve");
+        if let Some(start) = self.setup.test_clock {
+            command.args(["--test-clock", &rfc3339(start)]);
+        }
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Kills the service as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it again, on the same port.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.spawn();
+        self.wait_until_up().await;
+    }
+
+    async fn wait_until_up(&self) {
+        let start = Instant::now();
+        while self.client.get(self.url("/login")).send().await.is_err() {
+            let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(start.elapsed() < Duration::from_secs(60), "the service did not start:\n{}", log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// An address of the service.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its process.
+    pub fn process_id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// GET with the key.
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).bearer_auth(&self.key).send().await.unwrap()
+    }
+
+    /// GET with the key; JSON that must be there.
+    pub async fn get_json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "GET {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// POST of JSON with the key.
+    pub async fn try_post(&self, path: &str, body: &Value) -> reqwest::Result<Response> {
+        self.client.post(self.url(path)).bearer_auth(&self.key).json(body).send().await
+    }
+
+    /// POST of JSON with the key, which must succeed.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        let response = self.try_post(path, body).await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "POST {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// POST of bytes of some type with the key.
+    pub async fn post_bytes(&self, path: &str, content_type: &str, body: Vec<u8>) -> Response {
+        let request = self.client.post(self.url(path)).bearer_auth(&self.key);
+        request.header("content-type", content_type).body(body).send().await.unwrap()
+    }
+
+    /// A delivery of the source `support`, signed at a time of the service's clock (microseconds).
+    pub async fn try_webhook(&self, id: &str, body: &str, at: i64) -> reqwest::Result<Response> {
+        let timestamp = at / 1_000_000;
+        let request = self.client.post(self.url("/webhooks/support"));
+        request
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp.to_string())
+            .header("webhook-signature", sign(WEBHOOK_SECRET, id, timestamp, body))
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+    }
+
+    /// Sends a resolution through its door. `false`: the service was away, and it must be sent again.
+    pub async fn try_resolution(&self, resolution: &Resolution, now: i64) -> bool {
+        let response = match resolution.door {
+            Door::Webhook => {
+                self.try_webhook(&resolution.id, &resolution.to_webhook_body().to_string(), now).await
+            }
+            Door::Api => self.try_post("/v1/resolutions", &resolution.to_json()).await,
+        };
+        match response {
+            Ok(response) if response.status().is_success() => true,
+            Ok(response) if response.status().is_server_error() => false,
+            Ok(response) => panic!("{resolution:?}: {}", response.status()),
+            Err(_) => false,
+        }
+    }
+
+    /// Moves the test clock forward; what falls due is run before this returns.
+    pub async fn move_clock(&self, to: i64) {
+        self.post("/v1/test-clock", &json!({"now": rfc3339(to)})).await;
+    }
+
+    /// Waits until nothing waits at any step.
+    pub async fn wait_until_idle(&self, patience: Duration) {
+        let start = Instant::now();
+        loop {
+            let status = self.get_json("/v1/status").await;
+            let waiting = ["deliveries_to_map", "cases_to_judge", "outcomes_to_rate", "pushes_waiting"];
+            if waiting.iter().all(|step| status[step] == 0) {
+                return;
+            }
+            assert!(start.elapsed() < patience, "still not idle: {status}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Signs as Standard Webhooks does.
+pub fn sign(secret: &str, id: &str, timestamp: i64, body: &str) -> String {
+    let secret = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap();
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
