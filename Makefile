@@ -18,7 +18,8 @@ test: ## Run all tests, with private PostgreSQL and RabbitMQ servers
 	cargo test --workspace --locked --no-run
 	cargo build --locked -p verdict-server
 	scripts/servers clean .local/test
-	VERDICT_SERVERS_FAST=0 scripts/servers run .local/test -- cargo test --workspace --locked
+	VERDICT_SERVERS_FAST=0 VERDICT_TEST_SERVERS=.local/test \
+	  scripts/servers run .local/test -- cargo test --workspace --locked
 
 up: ## Run the service on private servers, until ^C
 	scripts/install-servers

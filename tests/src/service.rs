@@ -47,11 +47,25 @@ impl Setup {
 pub struct Service {
     setup: Setup,
     folder: PathBuf,
-    port: u16,
     child: Option<Child>,
+    api: Api,
+}
+
+/// A client of a service's HTTP door.
+#[derive(Clone)]
+pub struct Api {
+    port: u16,
     /// A key that may do everything.
     pub key: String,
     client: Client,
+}
+
+impl std::ops::Deref for Service {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
 }
 
 /// The `verdict` binary: beside this one, or one folder up (tests are built into `deps`).
@@ -78,13 +92,11 @@ impl Service {
         let mut service = Self {
             setup,
             folder: folder.into(),
-            port: free_port(),
             child: None,
-            key: String::new(),
-            client: Client::new(),
+            api: Api { port: free_port(), key: String::new(), client: Client::new() },
         };
         let scopes = "ingest,resolve,billing,report,admin";
-        service.key =
+        service.api.key =
             service.command(&["keys", "create", "--name", "test", "--scopes", scopes]).trim().into();
         service.spawn();
         service.wait_until_up().await;
@@ -147,14 +159,21 @@ impl Service {
         }
     }
 
-    /// An address of the service.
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
     /// Its process.
     pub fn process_id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
+    }
+
+    /// The client alone, to be used beside.
+    pub fn api(&self) -> Api {
+        self.api.clone()
+    }
+}
+
+impl Api {
+    /// An address of the service.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// GET with the key.
@@ -222,6 +241,12 @@ impl Service {
     /// Moves the test clock forward; what falls due is run before this returns.
     pub async fn move_clock(&self, to: i64) {
         self.post("/v1/test-clock", &json!({"now": rfc3339(to)})).await;
+    }
+
+    /// The same while the service may be away. `false`: it was, and must be asked again.
+    pub async fn try_move_clock(&self, to: i64) -> bool {
+        let response = self.try_post("/v1/test-clock", &json!({"now": rfc3339(to)})).await;
+        response.is_ok_and(|response| response.status().is_success())
     }
 
     /// Waits until nothing waits at any step.

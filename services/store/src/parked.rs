@@ -143,7 +143,7 @@ pub(crate) async fn reconsider_outcomes(tx: &Tx, customer: &str, now: Timestamp)
     // `["acme",` begins the reference of each of its outcomes.
     let prefix = format!("{},", json.trim_end_matches(']'));
     let sql = "UPDATE parked SET replayed_at = $1 WHERE origin = 'outcome' AND replayed_at IS NULL \
-               AND substr(reference, 1, $2) = $3";
+               AND substr(reference, 1, CAST($2 AS INTEGER)) = $3";
     let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
     run(&tx.tx, sql, [now.0.into(), length.into(), prefix.into()]).await?;
     Ok(())

@@ -233,8 +233,13 @@ impl<'a> Story<'a> {
         let reason = self.random.random_ratio(1, 4).then(|| "as the customer said".to_owned());
         // Each door counts for itself: the same id through the other door is another fact.
         let count = self.resolutions.iter().filter(|resolution| resolution.door == door).count();
+        // A platform's delivery ids are its own, whatever customer they are about; an API caller's are per customer.
+        let id = match door {
+            Door::Webhook => format!("msg-{}-{:06}-{count}", self.customer, self.number),
+            Door::Api => format!("res-{:06}-{count}", self.number),
+        };
         self.resolutions.push(Resolution {
-            id: format!("res-{:06}-{count}", self.number),
+            id,
             customer: self.customer.to_owned(),
             case: self.case(),
             kind,

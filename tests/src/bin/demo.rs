@@ -29,7 +29,14 @@ const START: i64 = 1_790_812_800_000_000;
 async fn main() {
     let arguments = Arguments::parse();
     let plan = Plan { seed: arguments.seed, events: arguments.events, start: START, days: 31, customers: 5 };
-    let traffic = generate(&plan);
+    let mut traffic = generate(&plan);
+    for attempt in &mut traffic.attempts {
+        // The demo's seller pays its providers in dollars.
+        if attempt.reported_cost.as_ref().is_some_and(|cost| cost.currency != "USD") {
+            attempt.reported_cost = None;
+            attempt.other_costs.clear();
+        }
+    }
     let folder = Path::new(".local/demo");
     let _ = std::fs::remove_dir_all(folder);
     let mut setup = Setup::new(&format!("sqlite:{}", folder.join("verdict.db").display()));
