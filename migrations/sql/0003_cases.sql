@@ -17,4 +17,4 @@ CREATE TABLE cases_to_judge (
     id {id},
     customer TEXT NOT NULL,
     case_id TEXT NOT NULL
-);
+) {plain};

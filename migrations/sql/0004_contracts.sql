@@ -14,6 +14,8 @@ CREATE TABLE periods (
     end_at BIGINT NOT NULL,
     closes_at BIGINT NOT NULL, -- end plus grace
     contract_version BIGINT NOT NULL,
+    judge_mark BIGINT, -- the last mark in cases_to_judge that it waits for
+    rate_mark BIGINT, -- the last mark in outcomes_to_rate that it waits for
     closed_at BIGINT,
     PRIMARY KEY (customer, start_at)
 ) {clustered};

@@ -24,7 +24,7 @@ CREATE TABLE outcomes_to_rate (
     customer TEXT NOT NULL,
     case_id TEXT NOT NULL,
     seq BIGINT NOT NULL
-);
+) {plain};
 
 -- The price of each outcome, one to one: append-only but for the invoice that it goes on.
 CREATE TABLE charges (

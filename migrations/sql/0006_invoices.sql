@@ -10,7 +10,7 @@ CREATE TABLE invoices (
     stripe_invoice TEXT,
     stripe_status TEXT,
     UNIQUE (customer, period_start)
-);
+) {plain};
 
 CREATE TABLE invoice_lines (
     invoice_id TEXT NOT NULL REFERENCES invoices (id),
@@ -22,13 +22,13 @@ CREATE TABLE invoice_lines (
     amount_nanos BIGINT NOT NULL,
     amount_minor BIGINT NOT NULL,
     PRIMARY KEY (invoice_id, number)
-);
+) {plain};
 
 -- Which of Stripe's customers is ours. Written as soon as Stripe has answered.
 CREATE TABLE stripe_customers (
     customer TEXT NOT NULL PRIMARY KEY,
     stripe_customer TEXT NOT NULL
-);
+) {plain};
 
 -- What must reach another system. Written in the transaction that decides it, under a deterministic id.
 CREATE TABLE outbox (
@@ -39,6 +39,6 @@ CREATE TABLE outbox (
     next_try_at BIGINT NOT NULL, -- by the wall clock, not the test clock
     first_tried_at BIGINT,
     last_error TEXT
-);
+) {plain};
 
 CREATE INDEX outbox_due ON outbox (next_try_at) WHERE state = 'waiting';

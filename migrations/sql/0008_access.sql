@@ -5,17 +5,17 @@ CREATE TABLE api_keys (
     scopes TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     revoked_at BIGINT
-);
+) {plain};
 
 -- Logins to the pages.
 CREATE TABLE sessions (
     token_hash TEXT NOT NULL PRIMARY KEY,
     key_id TEXT NOT NULL REFERENCES api_keys (id),
     expires_at BIGINT NOT NULL
-);
+) {plain};
 
 -- Small things that outlive a restart, such as the test clock's time.
 CREATE TABLE settings (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
-);
+) {plain};

@@ -8,6 +8,6 @@ CREATE TABLE parked (
     reason TEXT NOT NULL,
     parked_at BIGINT NOT NULL,
     replayed_at BIGINT
-);
+) {plain};
 
 CREATE INDEX parked_open ON parked (parked_at) WHERE replayed_at IS NULL;

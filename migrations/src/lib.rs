@@ -1,4 +1,4 @@
-//! The schema, one concern a file (`sql/`), the same for PostgreSQL and SQLite but for four words.
+//! The schema, one concern a file (`sql/`), the same for PostgreSQL and SQLite but for a few words.
 //!
 //! Owns: tables and indexes. Does not own: queries.
 //!
@@ -48,14 +48,26 @@ impl MigrationName for SqlFile {
 #[async_trait::async_trait]
 impl MigrationTrait for SqlFile {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
+        // is an error and does not silently become a float.
         let words = match manager.get_database_backend() {
-            // `hot`: room on the page, so that an update need not touch the indexes.
-            DbBackend::Postgres => {
-                [("{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"), ("{bytes}", "BYTEA"), ("{clustered}", ""), ("{hot}", "WITH (fillfactor = 50)")]
-            }
-            _ => [("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"), ("{bytes}", "BLOB"), ("{clustered}", "WITHOUT ROWID"), ("{hot}", "")],
+            DbBackend::Postgres => [
+                ("{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+                ("{bytes}", "BYTEA"),
+                ("{clustered}", ""),
+                ("{plain}", ""),
+                ("{hot}", "WITH (fillfactor = 50)"),
+            ],
+            _ => [
+                ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+                ("{bytes}", "BLOB"),
+                ("{clustered}", "WITHOUT ROWID, STRICT"),
+                ("{plain}", "STRICT"),
+                (" BIGINT", " INTEGER"),
+            ],
         };
         let sql = words.iter().fold(self.1.to_string(), |sql, (word, meaning)| sql.replace(word, meaning));
+        let sql = sql.replace("{hot}", "");
         manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }

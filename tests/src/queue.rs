@@ -26,17 +26,27 @@ pub type Message = (&'static str, Vec<u8>);
 /// Publishes all messages, persistent and confirmed; whatever happens to the broker meanwhile, until it has them all.
 /// A message may so be there more than once, as with any sender that is careful.
 pub async fn publish(url: &str, messages: &[Message]) {
+    publish_as(url, "attempt.test", messages).await;
+}
+
+/// The same under another routing key.
+pub async fn publish_as(url: &str, key: &str, messages: &[Message]) {
     let start = Instant::now();
     let mut done = 0;
     while done < messages.len() {
         assert!(start.elapsed() < Duration::from_secs(300), "the broker is away for too long");
-        if publish_from(url, messages, &mut done).await.is_err() {
+        if publish_from(url, key, messages, &mut done).await.is_err() {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
 }
 
-async fn publish_from(url: &str, messages: &[Message], done: &mut usize) -> Result<(), lapin::Error> {
+async fn publish_from(
+    url: &str,
+    key: &str,
+    messages: &[Message],
+    done: &mut usize,
+) -> Result<(), lapin::Error> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -46,8 +56,8 @@ async fn publish_from(url: &str, messages: &[Message], done: &mut usize) -> Resu
             let properties =
                 BasicProperties::default().with_content_type((*content_type).into()).with_delivery_mode(2);
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let key = "attempt.test".into();
-            confirms.push(channel.basic_publish("verdict".into(), key, options, body, properties).await?);
+            confirms
+                .push(channel.basic_publish("verdict".into(), key.into(), options, body, properties).await?);
         }
         for confirm in join_all(confirms).await {
             let confirm = confirm?;
@@ -70,6 +80,13 @@ pub async fn wait_until_empty(url: &str, patience: Duration) {
         assert!(start.elapsed() < patience, "the queue does not drain");
         seen_empty = if count(url).await == Some(0) { seen_empty + 1 } else { 0 };
         tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Waits until no message is ready: the last ones may still be on their way.
+pub async fn wait_until_ready_is_empty(url: &str) {
+    while count(url).await != Some(0) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use verdict_oracle::{Door, Resolution, rfc3339};
 
@@ -118,10 +118,15 @@ impl Service {
 
     /// Runs a `verdict` command on the service's database and gives what it prints.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let output = self.prepared().args(arguments).output().unwrap();
+        let output = self.try_command(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "verdict {arguments:?}: {errors}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same, for one that may fail.
+    pub fn try_command(&self, arguments: &[&str]) -> Output {
+        self.prepared().args(arguments).output().unwrap()
     }
 
     fn spawn(&mut self) {

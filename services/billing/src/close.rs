@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use verdict_domain::contract::{Contract, in_force};
 use verdict_domain::invoice::draft;
 use verdict_domain::period::{self, Period};
-use verdict_domain::time::Timestamp;
+use verdict_domain::time::{Span, Timestamp};
 use verdict_store::contracts::{self, DuePeriod};
 use verdict_store::invoices::{self, Invoice};
-use verdict_store::{Store, StoreError, Tx, cases, ledger};
+use verdict_store::{Store, StoreError, Tx, ledger};
 
 /// Opens the periods of all contracts up to and including the one that contains `now`. Answers how many.
 pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
@@ -32,7 +32,10 @@ pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreE
             })?;
             let month = match from {
                 // A period begins where the one before ended, also when the time zone has changed since.
-                Some(start) => Period { start, end: period::next_month_start(start, zone) },
+                // Of a boundary that is not quite midnight in the new zone, the month that mostly follows.
+                Some(start) => {
+                    Period { start, end: period::next_month_start(start.plus(Span::hours(36)), zone) }
+                }
                 None => period::month_containing(first, zone),
             };
             if month.end <= month.start {
@@ -64,14 +67,20 @@ pub async fn close_periods(
     for period in due {
         let tx = store.begin().await?;
         tx.claim("close").await?;
-        // Another process may have closed it since.
-        let still_due = contracts::is_open(&tx, &period).await?;
-        if !still_due || cases::is_unsettled(&tx, &period.customer, now).await? {
+        if !contracts::is_ready_to_close(&tx, &period).await? {
+            // What it waits for is noted.
+            tx.commit().await?;
             continue;
         }
-        close(&tx, &period, now, push).await?;
-        tx.commit().await?;
-        closed += 1;
+        match close(&tx, &period, now, push).await {
+            Ok(()) => {
+                tx.commit().await?;
+                closed += 1;
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            // One customer's trouble is not the others'.
+            Err(error) => tracing::error!(%error, customer = period.customer, "a period cannot be closed"),
+        }
     }
     Ok(closed)
 }

@@ -1,15 +1,16 @@
 //! The step that carries invoices to Stripe.
 //!
 //! What is sent may be lost on the way there or back, so each call is made under a key derived from what it does,
-//! each answer is stored before the next call, and on every try but the first what may be there
-//! already is looked up first. Stripe forgets keys after a day: the look-up does not depend on them.
+//! each answer is stored before the next call, and what may be there already is looked up before it is made. Stripe
+//! forgets keys after a day, and a restored backup forgets that anything was sent: the look-up depends on neither.
 
 use crate::stripe::{
     Collection, InvoiceState, InvoiceStatus, NewCustomer, NewInvoice, NewItem, Stripe, StripeError,
 };
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 use verdict_domain::time::{Span, Timestamp};
-use verdict_store::invoices::{self, Errand, Invoice};
+use verdict_store::invoices::{self, Errand, Invoice, TRIES_PER_KEY};
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError};
 
@@ -20,7 +21,8 @@ pub struct Backoff {
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
-    /// For how long an errand is leased: longer than all its calls can take.
+    /// For how long an errand is leased: longer than one call can take. The lease is renewed before each call, and who
+    /// has lost it stops.
     pub lease: Duration,
 }
 
@@ -29,7 +31,7 @@ impl Default for Backoff {
         Self {
             first: Duration::from_secs(2),
             longest: Duration::from_secs(600),
-            lease: Duration::from_secs(1_800),
+            lease: Duration::from_secs(90),
         }
     }
 }
@@ -54,6 +56,8 @@ enum Failure {
     Store(StoreError),
     /// Stripe has something else than we do: for a person.
     Mismatch(String),
+    /// Another process has the errand: it goes on with it.
+    LostLease,
 }
 
 impl From<StripeError> for Failure {
@@ -74,18 +78,20 @@ pub async fn push_next(
     store: &Store,
     stripe: &Stripe,
     backoff: &Backoff,
-    now: Timestamp,
+    now: fn() -> Timestamp,
 ) -> Result<bool, StoreError> {
     let tx = store.begin().await?;
-    let leased_until = now.plus(span(backoff.lease));
-    let Some(errand) = invoices::lease_errand(&tx, now, leased_until).await? else { return Ok(false) };
+    let leased_until = now().plus(span(backoff.lease));
+    let Some(errand) = invoices::lease_errand(&tx, now(), leased_until).await? else { return Ok(false) };
     tx.commit().await?;
-    let result = carry(store, stripe, &errand).await;
+    let result = Push { store, stripe, errand: &errand, lease: span(backoff.lease), now }.carry().await;
 
+    let now = now();
     let tx = store.begin().await?;
     match result {
         Ok(state) => invoices::finish_errand(&tx, &errand, state.status.as_str()).await?,
         Err(Failure::Store(error)) => return Err(error),
+        Err(Failure::LostLease) => tracing::warn!(errand = errand.id, "another process took the errand over"),
         Err(Failure::Stripe(StripeError::NotNow { retry_after, message })) => {
             let wait = retry_after.map_or(backoff.wait(&errand), span).max(backoff.wait(&errand));
             invoices::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
@@ -108,8 +114,8 @@ async fn park(
     reason: String,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let reason = format!("{reason}. Mend it (at Stripe or in the contract), then replay");
-    invoices::set_errand_state(tx, &errand.id, "parked", &reason).await?;
+    let reason = format!("{}. Mend it at Stripe, then replay", reason.trim_end_matches('.'));
+    invoices::set_errand_aside(tx, errand, &reason).await?;
     let parked = Parked {
         origin: Origin::Outbox,
         reference: errand.id.clone(),
@@ -124,47 +130,123 @@ fn span(duration: Duration) -> Span {
     Span(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-async fn carry(store: &Store, stripe: &Stripe, errand: &Errand) -> Result<InvoiceState, Failure> {
-    let invoice = invoices::find(store, &errand.invoice)
-        .await?
-        .ok_or_else(|| StoreError::Corrupt(format!("errand `{}` without its invoice", errand.id)))?;
-    let key = |call: &str| idempotency_key(errand, call);
-    let stripe_customer = customer(store, stripe, errand, &invoice).await?;
-    let (mut state, is_new) = draft(store, stripe, errand, &invoice, &stripe_customer).await?;
-    if state.status == InvoiceStatus::Draft {
-        let there = if is_new { Vec::new() } else { stripe.list_items(&state.id).await? };
-        for line in &invoice.lines {
-            if there.iter().any(|item| item.line == Some(line.number)) {
-                continue;
-            }
-            let item = NewItem {
-                stripe_customer: &stripe_customer,
-                stripe_invoice: &state.id,
-                verdict_invoice: &invoice.id,
-                line: line.number,
-                amount_minor: line.minor,
-                currency: invoice.currency.code(),
-                description: &format!("{} x {}, {}", line.quantity, line.action, line.win.as_str()),
-                quantity: line.quantity,
-                action: &line.action,
-                kind: line.win.as_str(),
-            };
-            stripe.add_item(&key(&format!("line-{}", line.number)), &item).await?;
-        }
-        state = stripe.get_invoice(&state.id).await?;
-        check_total(&invoice, &state)?;
-        if state.status == InvoiceStatus::Draft {
-            state = stripe.finalize_invoice(&key("finalize"), &state.id).await?;
-        }
-    }
-    check_total(&invoice, &state)?;
-    Ok(state)
+/// One try of one errand.
+struct Push<'a> {
+    store: &'a Store,
+    stripe: &'a Stripe,
+    errand: &'a Errand,
+    lease: Span,
+    now: fn() -> Timestamp,
 }
 
-/// One key for one call of one errand. Stripe keeps the answer to a key, even a 500, for a day; after every seventh
-/// try (minutes later, so nothing is on its way any more, and looked up before) the key is a new one.
-fn idempotency_key(errand: &Errand, call: &str) -> String {
-    format!("{}:{call}:{}", errand.id, (errand.tries - 1) / 7)
+impl Push<'_> {
+    async fn carry(&self) -> Result<InvoiceState, Failure> {
+        let invoice = invoices::find(self.store, &self.errand.invoice)
+            .await?
+            .ok_or_else(|| StoreError::Corrupt(format!("errand `{}` without its invoice", self.errand.id)))?;
+        let stripe_customer = self.customer(&invoice).await?;
+        let mut state = self.draft(&invoice, &stripe_customer).await?;
+        if state.status == InvoiceStatus::Draft {
+            let there = self.stripe.list_items(&state.id).await?;
+            for line in &invoice.lines {
+                if there.iter().any(|item| item.line == Some(line.number)) {
+                    continue;
+                }
+                let item = NewItem {
+                    stripe_customer: &stripe_customer,
+                    stripe_invoice: &state.id,
+                    verdict_invoice: &invoice.id,
+                    line: line.number,
+                    amount_minor: line.minor,
+                    currency: invoice.currency.code(),
+                    description: &format!("{} x {}, {}", line.quantity, line.action, line.win.as_str()),
+                    quantity: line.quantity,
+                    action: &line.action,
+                    kind: line.win.as_str(),
+                };
+                let key = self.key(&self.errand.id, &format!("line-{}", line.number)).await?;
+                self.stripe.add_item(&key, &item).await?;
+            }
+            state = self.stripe.get_invoice(&state.id).await?;
+            check_total(&invoice, &state)?;
+            if state.status == InvoiceStatus::Draft {
+                let key = self.key(&self.errand.id, "finalize").await?;
+                state = self.stripe.finalize_invoice(&key, &state.id).await?;
+            }
+        }
+        check_total(&invoice, &state)?;
+        Ok(state)
+    }
+
+    /// The key of a call that is about to be made: renews the lease first, or fails if it is lost.
+    ///
+    /// Stripe keeps the answer to a key, even a 500, for a day; so every seventh try, and each replay by a person, has
+    /// new keys. By then nothing is on its way any more (seven waits have passed), and what arrived is found by
+    /// the look-up. A digest, as a customer's id may have letters that no header can carry.
+    async fn key(&self, about: &str, call: &str) -> Result<String, Failure> {
+        let tx = self.store.begin().await?;
+        let held = invoices::renew_lease(&tx, self.errand, (self.now)().plus(self.lease)).await?;
+        tx.commit().await?;
+        if !held {
+            return Err(Failure::LostLease);
+        }
+        let generation = (self.errand.tries - 1) / TRIES_PER_KEY;
+        let digest = Sha256::digest(format!("{about}\n{call}\n{generation}"));
+        Ok(format!("verdict-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    }
+
+    /// Stripe's customer for ours: as stored, else as found, else a new one.
+    async fn customer(&self, invoice: &Invoice) -> Result<String, Failure> {
+        let ours = &invoice.customer;
+        if let Some(id) = invoices::stripe_customer(self.store, ours).await? {
+            return Ok(id);
+        }
+        // Nothing there is older than our first try for this customer; clocks may differ by an hour.
+        let first = invoices::first_push(self.store, ours).await?;
+        let since = first.map_or(0, |at| at.0 / 1_000_000 - 3_600);
+        let id = match self.stripe.find_customer(ours, since).await? {
+            Some(id) => id,
+            None => {
+                let new = NewCustomer {
+                    verdict_customer: ours,
+                    name: &invoice.bill_to.name,
+                    email: Some(&invoice.bill_to.email),
+                };
+                // By customer, not by errand: two invoices of one customer must not make two of it.
+                let key = self.key(ours, "customer").await?;
+                self.stripe.create_customer(&key, &new).await?
+            }
+        };
+        let tx = self.store.begin().await?;
+        invoices::set_stripe_customer(&tx, ours, &id).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Stripe's invoice for ours: as stored, else as found, else a new draft.
+    async fn draft(&self, invoice: &Invoice, stripe_customer: &str) -> Result<InvoiceState, Failure> {
+        if let Some(id) = &invoice.stripe_invoice {
+            return Ok(self.stripe.get_invoice(id).await?);
+        }
+        let state = match self.stripe.find_invoice(stripe_customer, &invoice.id).await? {
+            Some(state) => state,
+            None => {
+                let new = NewInvoice {
+                    stripe_customer,
+                    verdict_invoice: &invoice.id,
+                    currency: invoice.currency.code(),
+                    description: &format!("Outcomes from {} to {}", invoice.period.start, invoice.period.end),
+                    collection: Collection::SendInvoice { days_until_due: 30 },
+                };
+                let key = self.key(&self.errand.id, "invoice").await?;
+                self.stripe.create_invoice(&key, &new).await?
+            }
+        };
+        let tx = self.store.begin().await?;
+        invoices::set_stripe_invoice(&tx, &invoice.id, &state.id, state.status.as_str()).await?;
+        tx.commit().await?;
+        Ok(state)
+    }
 }
 
 fn check_total(invoice: &Invoice, state: &InvoiceState) -> Result<(), Failure> {
@@ -178,70 +260,4 @@ fn check_total(invoice: &Invoice, state: &InvoiceState) -> Result<(), Failure> {
         invoice.total_minor,
         invoice.currency.code()
     )))
-}
-
-/// Stripe's customer for ours: as stored, else as found, else a new one.
-async fn customer(
-    store: &Store,
-    stripe: &Stripe,
-    errand: &Errand,
-    invoice: &Invoice,
-) -> Result<String, Failure> {
-    if let Some(id) = invoices::stripe_customer(store, &invoice.customer).await? {
-        return Ok(id);
-    }
-    // Nothing there is older than our first try for this customer; clocks may differ by an hour.
-    let since =
-        invoices::first_push(store, &invoice.customer).await?.map_or(0, |at| at.0 / 1_000_000 - 3_600);
-    let id = match stripe.find_customer(&invoice.customer, since).await? {
-        Some(id) => id,
-        None => {
-            let new = NewCustomer {
-                verdict_customer: &invoice.customer,
-                name: &invoice.bill_to.name,
-                email: Some(&invoice.bill_to.email),
-            };
-            // By customer, not by errand: two invoices of one customer must not make two of it.
-            let key = format!("customer:{}:{}", invoice.customer, (errand.tries - 1) / 7);
-            stripe.create_customer(&key, &new).await?
-        }
-    };
-    let tx = store.begin().await?;
-    invoices::set_stripe_customer(&tx, &invoice.customer, &id).await?;
-    tx.commit().await?;
-    Ok(id)
-}
-
-/// Stripe's invoice for ours: as stored, else as found, else a new draft (`true`).
-async fn draft(
-    store: &Store,
-    stripe: &Stripe,
-    errand: &Errand,
-    invoice: &Invoice,
-    stripe_customer: &str,
-) -> Result<(InvoiceState, bool), Failure> {
-    if let Some(id) = &invoice.stripe_invoice {
-        return Ok((stripe.get_invoice(id).await?, false));
-    }
-    let found = match errand.tries {
-        1 => None,
-        _ => stripe.find_invoice(stripe_customer, &invoice.id).await?,
-    };
-    let (state, is_new) = match found {
-        Some(state) => (state, false),
-        None => {
-            let new = NewInvoice {
-                stripe_customer,
-                verdict_invoice: &invoice.id,
-                currency: invoice.currency.code(),
-                description: &format!("Outcomes from {} to {}", invoice.period.start, invoice.period.end),
-                collection: Collection::SendInvoice { days_until_due: 30 },
-            };
-            (stripe.create_invoice(&idempotency_key(errand, "invoice"), &new).await?, true)
-        }
-    };
-    let tx = store.begin().await?;
-    invoices::set_stripe_invoice(&tx, &invoice.id, &state.id, state.status.as_str()).await?;
-    tx.commit().await?;
-    Ok((state, is_new))
 }

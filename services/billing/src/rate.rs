@@ -12,8 +12,33 @@ use verdict_store::ledger::Charge;
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError, contracts, figures, ledger};
 
-/// The step: prices outcomes, at most those of `limit` marks. `false`: there was nothing to do.
+/// The step: prices outcomes, at most those of `limit` marks. `false`: there was nothing to do. An outcome that the
+/// database refuses is found by halving, and parked: it does not hold up the others.
 pub async fn rate_outcomes(store: &Store, now: Timestamp, limit: u32) -> Result<bool, StoreError> {
+    match rate_together(store, now, limit).await {
+        Err(error) if !error.is_transient() && limit > 1 => {
+            Box::pin(rate_outcomes(store, now, limit / 2)).await
+        }
+        Err(error) if !error.is_transient() => set_aside(store, now, &error.to_string()).await,
+        result => result,
+    }
+}
+
+/// Parks the outcomes of the next mark.
+async fn set_aside(store: &Store, now: Timestamp, reason: &str) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    tx.claim("rate").await?;
+    let (any, outcomes) = ledger::take_to_rate(&tx, 1).await?;
+    let parked: Vec<Parked> = outcomes
+        .iter()
+        .map(|(key, row)| unpriced(key, row, format!("it cannot be priced: {reason}")))
+        .collect();
+    parked::park(&tx, &parked, now).await?;
+    tx.commit().await?;
+    Ok(any)
+}
+
+async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool, StoreError> {
     let tx = store.begin().await?;
     tx.claim("rate").await?;
     let (any, outcomes) = ledger::take_to_rate(&tx, limit).await?;

@@ -85,22 +85,40 @@ pub struct ContractError {
     pub problem: String,
 }
 
+/// 2000-01-01 and 2100-01-01.
+const EARLIEST: Timestamp = Timestamp(946_684_800_000_000);
+const LATEST: Timestamp = Timestamp(4_102_444_800_000_000);
+
+/// Currencies whose amounts Stripe takes in other steps than the minor units of ISO 4217: zero-decimal where ISO has two
+/// (MGA), two-decimal where ISO has none (ISK, UGX), three decimals of which the last must be zero
+/// (docs.stripe.com/currencies).
+const STRIPE_COUNTS_OTHERWISE: [&str; 8] = ["BHD", "ISK", "JOD", "KWD", "MGA", "OMR", "TND", "UGX"];
+
 impl Contract {
     /// Checks what the types cannot.
     pub fn check(&self) -> Result<(), ContractError> {
         let fault =
             |field: &str, problem: &str| ContractError { field: field.into(), problem: problem.into() };
         let short = |text: &str, most: usize| {
-            !text.is_empty() && text.len() <= most && !text.contains(char::is_control)
+            !text.is_empty() && text.chars().count() <= most && !text.contains(char::is_control)
         };
         if !short(&self.customer, 128) {
             return Err(fault("customer", "must have 1 to 128 characters"));
+        }
+        if !(EARLIEST..LATEST).contains(&self.effective_from) {
+            return Err(fault("effective_from", "must be from 2000 to before 2100"));
         }
         if self.version == 0 {
             return Err(fault("version", "begins at 1"));
         }
         if self.time_zone.parse::<chrono_tz::Tz>().is_err() {
             return Err(fault("time_zone", "is not an IANA time zone such as Europe/Berlin"));
+        }
+        if STRIPE_COUNTS_OTHERWISE.contains(&self.currency.code()) {
+            return Err(fault(
+                "currency",
+                "Stripe counts it in other units than ISO 4217 does: not supported",
+            ));
         }
         money::minor_exponent(self.currency).map_err(|error| fault("currency", &error.to_string()))?;
         if !short(&self.bill_to.name, 256) {

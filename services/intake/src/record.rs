@@ -20,14 +20,13 @@ pub enum Outcome {
 }
 
 /// A message from the queue.
-#[derive(Debug, Clone)]
-pub struct Message {
+pub struct Message<'a> {
     /// What its bytes are.
-    pub content_type: String,
-    /// What came with it, as JSON: kept if it is parked.
-    pub headers: String,
+    pub content_type: &'a str,
     /// Its bytes.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
+    /// What came with it, as JSON: only asked for, and kept, if it is parked.
+    pub headers: Box<dyn Fn() -> String + Send + Sync + 'a>,
 }
 
 /// Records the events of one request and answers for each, in order. Nothing is parked: the caller sees the reason.
@@ -63,7 +62,7 @@ pub async fn record(
 pub async fn record_messages(
     store: &Store,
     book: &PriceBook,
-    messages: &[Message],
+    messages: &[Message<'_>],
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     match (record_together(store, book, messages, now).await, messages) {
@@ -72,9 +71,9 @@ pub async fn record_messages(
         (Err(StoreError::Refused(reason)), [message]) => {
             let parked = Parked {
                 origin: Origin::Attempt,
-                reference: message.content_type.clone(),
-                headers: message.headers.clone(),
-                body: message.body.clone(),
+                reference: message.content_type.to_string(),
+                headers: (message.headers)(),
+                body: message.body.to_vec(),
                 reason: format!("the database refused it: {reason}"),
             };
             write(store, Vec::new(), &[parked], now).await?;
@@ -92,20 +91,20 @@ pub async fn record_messages(
 async fn record_together(
     store: &Store,
     book: &PriceBook,
-    messages: &[Message],
+    messages: &[Message<'_>],
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut accepted = Vec::with_capacity(messages.len());
     let mut refused = Vec::new();
     for message in messages {
-        for event in decode(&message.content_type, &message.body) {
+        for event in decode(message.content_type, message.body) {
             let Event { raw, read } = event;
             match read.and_then(|event| accept(event, book, now)) {
                 Ok(attempt) => accepted.push(attempt),
                 Err(reason) => refused.push(Parked {
                     origin: Origin::Attempt,
-                    reference: message.content_type.clone(),
-                    headers: message.headers.clone(),
+                    reference: message.content_type.to_string(),
+                    headers: (message.headers)(),
                     body: raw.into_owned(),
                     reason,
                 }),

@@ -223,7 +223,18 @@ fn one_or_many(body: &[u8]) -> Result<Vec<&str>, String> {
 }
 
 fn json(text: &str) -> Result<AttemptEvent, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    serde_json::from_str(text).map_err(|_| fault::<AttemptEvent>(text))
+}
+
+/// What is wrong with a JSON text, naming the field. Reads it a second time, which only what is wrong has to pay for.
+fn fault<T: serde::de::DeserializeOwned>(text: &str) -> String {
+    let read: Result<T, _> = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text));
+    match read {
+        Err(error) if error.path().iter().next().is_some() => format!("{}: {}", error.path(), error.inner()),
+        Err(error) => error.inner().to_string(),
+        // Then there is something behind it.
+        Ok(_) => "there is more than one JSON value".into(),
+    }
 }
 
 /// A CloudEvents 1.0 envelope in structured JSON. Unknown attributes are extensions, and allowed.
@@ -266,28 +277,39 @@ fn cloud_event(text: &str) -> Result<AttemptEvent, String> {
     }
 }
 
-/// A message is one `Attempt` or an `AttemptBatch`. They can be told apart: field 1 of a batch is a nested message
-/// that reads as an attempt, of an attempt it is the id; and a batch has no field but the first.
+/// A message is one `Attempt` or an `AttemptBatch`. A batch is nothing but its field 1, over and over; an attempt has more
+/// than its field 1, the id. Each attempt of a batch is read by itself, so that one that is odd (a field from
+/// the future, a text that is no UTF-8) stops none of its neighbours.
 fn protobuf(body: &[u8]) -> Vec<Event<'_>> {
+    let event = |raw: &'_ [u8]| {
+        proto::Attempt::decode(raw).map_err(|error| format!("not protobuf: {error}")).and_then(from_proto)
+    };
     let whole = |read| vec![Event { raw: Cow::Borrowed(body), read }];
-    match proto::AttemptBatch::decode(body) {
-        Ok(batch) if !batch.attempts.is_empty() && batch.encoded_len() == body.len() => {
-            if batch.attempts.len() > MAX_BATCH {
-                let held = batch.attempts.len();
-                return whole(Err(format!("the batch holds {held} events, {MAX_BATCH} at most are taken")));
-            }
-            let event = |attempt: proto::Attempt| Event {
-                raw: Cow::Owned(attempt.encode_to_vec()),
-                read: from_proto(attempt),
-            };
-            batch.attempts.into_iter().map(event).collect()
+    match batch_items(body) {
+        Some(items) if items.len() > MAX_BATCH => {
+            let held = items.len();
+            whole(Err(format!("the batch holds {held} events, {MAX_BATCH} at most are taken")))
         }
-        _ => whole(
-            proto::Attempt::decode(body)
-                .map_err(|error| format!("not protobuf: {error}"))
-                .and_then(from_proto),
-        ),
+        Some(items) => {
+            items.into_iter().map(|raw| Event { raw: Cow::Borrowed(raw), read: event(raw) }).collect()
+        }
+        None => whole(event(body)),
     }
+}
+
+/// The bytes of each attempt of a batch; `None` if the message is no batch.
+fn batch_items(mut rest: &[u8]) -> Option<Vec<&[u8]>> {
+    /// Field 1, length-delimited: (1 << 3) | 2.
+    const FIELD_1: u8 = 0x0a;
+    let mut items = Vec::new();
+    while let Some((&FIELD_1, after)) = rest.split_first() {
+        rest = after;
+        let length = usize::try_from(prost::encoding::decode_varint(&mut rest).ok()?).ok()?;
+        let (item, after) = rest.split_at_checked(length)?;
+        items.push(item);
+        rest = after;
+    }
+    (rest.is_empty() && !items.is_empty()).then_some(items)
 }
 
 fn from_proto(attempt: proto::Attempt) -> Result<AttemptEvent, String> {

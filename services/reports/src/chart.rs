@@ -17,6 +17,7 @@ pub(crate) const MOST_DAYS: i64 = 400;
 const WHOLE: i128 = 10_000;
 
 /// The parts of a bar from the bottom up. The failures stand on the axis, where they compare best.
+#[allow(clippy::type_complexity)] // four names with what they pick
 const PARTS: [(&str, fn(&Row) -> i64); 4] = [
     ("lost", |row| row.lost_nanos),
     ("retries", |row| row.retry_nanos),

@@ -97,9 +97,21 @@ pub(crate) fn accept(event: ResolutionEvent, door: &str, now: Timestamp) -> Resu
     })
 }
 
+/// Reads JSON; the error names the field.
+pub fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| match error.path().iter().next() {
+            Some(_) => format!("{}: {}", error.path(), error.inner()),
+            None => error.inner().to_string(),
+        })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
 /// Reads the body of a webhook of our own shape. `id` is the delivery's.
 pub(crate) fn read_webhook(id: &str, body: &[u8]) -> Result<ResolutionEvent, String> {
-    let event: WebhookEvent = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let event: WebhookEvent = read_json(body)?;
     let kind = event.kind.strip_prefix("resolution.").and_then(ResolutionKind::parse).ok_or_else(|| {
         format!(
             "type: `{}` is not resolution.confirmed, .assumed, .escalated, .reopened or .failed",

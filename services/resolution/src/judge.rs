@@ -13,8 +13,41 @@ use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError, contracts, figures, ledger};
 
 /// The step: judges cases that have new facts or whose time has come, at most `limit` of them. Answers how many
-/// it took.
+/// it took. A case that the database refuses is found by halving, and parked: it does not hold up the others.
 pub async fn judge_cases(store: &Store, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    match judge_together(store, now, limit).await {
+        Err(error) if !error.is_transient() && limit > 1 => {
+            Box::pin(judge_cases(store, now, limit / 2)).await
+        }
+        Err(error) if !error.is_transient() => set_aside(store, now, &error.to_string()).await,
+        result => result,
+    }
+}
+
+/// Parks the next case.
+async fn set_aside(store: &Store, now: Timestamp, reason: &str) -> Result<usize, StoreError> {
+    let tx = store.begin().await?;
+    tx.claim("judge").await?;
+    let keys = cases::take_to_judge(&tx, now, 1).await?;
+    for key in &keys {
+        parked::park(&tx, &[parked_case(key, reason)], now).await?;
+        cases::stop_waking(&tx, key).await?;
+    }
+    tx.commit().await?;
+    Ok(keys.len())
+}
+
+fn parked_case(key: &CaseKey, reason: &str) -> Parked {
+    Parked {
+        origin: Origin::Case,
+        reference: serde_json::json!([&key.customer, &key.case]).to_string(),
+        headers: "{}".into(),
+        body: Vec::new(),
+        reason: format!("the case cannot be judged: {reason}"),
+    }
+}
+
+async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
     let tx = store.begin().await?;
     tx.claim("judge").await?;
     let keys = cases::take_to_judge(&tx, now, limit).await?;
@@ -46,20 +79,11 @@ pub async fn judge_cases(store: &Store, now: Timestamp, limit: u32) -> Result<us
                 judged.insert(key, look.case);
             }
             Err(Overflow) => {
-                let reference = serde_json::json!([&key.customer, &key.case]).to_string();
-                let reason =
-                    "the costs of the case add up to more than 64 bits hold: look at its attempts".into();
-                parked_cases.push(Parked {
-                    origin: Origin::Case,
-                    reference,
-                    headers: "{}".into(),
-                    body: Vec::new(),
-                    reason,
-                });
-                // Until a person has looked at it, time does not wake it.
-                if let Some(held) = held {
-                    judged.insert(key, StoredCase { wake_at: None, ..held.clone() });
-                }
+                parked_cases.push(parked_case(
+                    &key,
+                    "its costs add up to more than 64 bits hold: look at its attempts",
+                ));
+                cases::stop_waking(&tx, &key).await?;
             }
         }
     }

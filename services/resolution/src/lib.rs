@@ -14,7 +14,7 @@ mod judge;
 mod map;
 mod signature;
 
-pub use event::{ResolutionEvent, WebhookData, WebhookEvent, record};
+pub use event::{ResolutionEvent, WebhookData, WebhookEvent, read_json, record};
 pub use judge::judge_cases;
 pub use map::{Refusal, map_deliveries, receive, replay};
 pub use signature::{BadSignature, Source, SourceError};

@@ -28,6 +28,8 @@ const DEAD_EXCHANGE: &str = "verdict.dead";
 const DEAD_QUEUE: &str = "verdict.attempts.dead";
 /// How often a message may come back. Each crash or lost connection with a message in flight counts once.
 const DELIVERY_LIMIT: i64 = 100;
+/// Bounds the memory and the transaction of a batch of messages that hold many events each.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Longest wait between tries to reconnect.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
@@ -92,6 +94,8 @@ async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
         .await?;
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
+    // RabbitMQ 4 drops after 20 redeliveries unless told otherwise; from here nothing may be dropped.
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(1_000_000));
     channel.queue_declare(DEAD_QUEUE.into(), QueueDeclareOptions::durable(), arguments).await?;
     channel
         .queue_bind(
@@ -170,11 +174,15 @@ async fn next_batch(
         Err(error) => return Some(Err(error)),
     };
     let mut linger = std::pin::pin!(tokio::time::sleep(batching.linger));
-    while batch.len() < batching.messages {
+    let mut bytes: usize = batch.iter().map(|delivery| delivery.data.len()).sum();
+    while batch.len() < batching.messages && bytes < MAX_BATCH_BYTES {
         tokio::select! {
             biased;
             next = consumer.next() => match next {
-                Some(Ok(delivery)) => batch.push(delivery),
+                Some(Ok(delivery)) => {
+                    bytes += delivery.data.len();
+                    batch.push(delivery);
+                }
                 Some(Err(error)) => return Some(Err(error)),
                 None => break,
             },
@@ -191,12 +199,8 @@ async fn record_batch(
     batch: Result<Vec<Delivery>, lapin::Error>,
 ) -> Result<Option<Acker>, lapin::Error> {
     let deliveries = batch?;
-    let mut last = None;
-    let mut messages = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        last = Some(delivery.acker.clone());
-        messages.push(message(delivery));
-    }
+    let last = deliveries.last().map(|delivery| delivery.acker.clone());
+    let messages: Vec<Message<'_>> = deliveries.iter().map(message).collect();
     let mut wait = Duration::from_millis(100);
     loop {
         match record_messages(&intake.store, &intake.book, &messages, intake.clock.now()).await {
@@ -214,10 +218,14 @@ async fn record_batch(
 async fn park_dead(mut consumer: Consumer, intake: &Intake) -> Result<(), lapin::Error> {
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        let acker = delivery.acker.clone();
-        let Message { content_type, headers, body } = message(delivery);
-        let reason = format!("it was delivered {DELIVERY_LIMIT} times without being recorded: replay it");
-        let parked = Parked { origin: Origin::Attempt, reference: content_type, headers, body, reason };
+        let parked = Parked {
+            origin: Origin::Attempt,
+            reference: content_type(&delivery).to_string(),
+            headers: headers(&delivery),
+            reason: format!("it was delivered {DELIVERY_LIMIT} times without being recorded: replay it"),
+            body: delivery.data,
+        };
+        let acker = delivery.acker;
         while let Err(error) = park(intake, &parked).await {
             tracing::warn!(%error, "could not park a dead message; trying again");
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -233,10 +241,19 @@ async fn park(intake: &Intake, parked: &Parked) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-fn message(delivery: Delivery) -> Message {
+/// A message without a content type is taken for JSON.
+fn content_type(delivery: &Delivery) -> &str {
+    delivery.properties.content_type().as_ref().map_or(verdict_intake::JSON, |text| text.as_str())
+}
+
+fn message(delivery: &Delivery) -> Message<'_> {
+    let headers = Box::new(|| headers(delivery));
+    Message { content_type: content_type(delivery), body: &delivery.data, headers }
+}
+
+fn headers(delivery: &Delivery) -> String {
     let properties = &delivery.properties;
     let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(|text| text.as_str().to_string());
-    let content_type = text(properties.content_type()).unwrap_or_else(|| verdict_intake::JSON.into());
     let headers = serde_json::json!({
         "exchange": delivery.exchange.as_str(),
         "routing_key": delivery.routing_key.as_str(),
@@ -245,7 +262,7 @@ fn message(delivery: Delivery) -> Message {
         "app_id": text(properties.app_id()),
         "headers": properties.headers().as_ref().map(|table| format!("{table:?}")),
     });
-    Message { content_type, headers: headers.to_string(), body: delivery.data }
+    headers.to_string()
 }
 
 /// Publishes messages, persistent, and waits until the broker has confirmed each.
@@ -280,7 +297,8 @@ pub async fn publish(
 }
 
 fn confirmed(confirmation: lapin::Confirmation) -> Result<(), lapin::Error> {
-    if confirmation.is_ack() {
+    // An acknowledged message may still have been returned: then nothing is bound.
+    if matches!(confirmation, lapin::Confirmation::Ack(None)) {
         return Ok(());
     }
     let error = std::io::Error::other("the broker did not take a message: it is full, or nothing is bound");

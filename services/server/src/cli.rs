@@ -3,6 +3,7 @@
 use crate::amqp;
 use crate::clock::{Clock, wall_clock};
 use crate::config::{Config, parse_start};
+use crate::contract::{self, Format};
 use crate::http::{Scope, api_description, new_key};
 use crate::replay::{Replayed, replay};
 use crate::serve::{Role, serve};
@@ -11,12 +12,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use verdict_billing::Backoff;
-use verdict_domain::contract::Contract;
+use verdict_domain::money::minor_decimal;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
 use verdict_reports::{Query, csv, group_by, table};
-use verdict_store::contracts::{self, Put};
-use verdict_store::{Store, access, attempts, parked};
+use verdict_store::{Store, access, attempts, contracts, invoices, parked};
 
 /// Outcome-based billing: pay per successful resolution.
 #[derive(Debug, Parser)]
@@ -46,6 +46,9 @@ enum Command {
     /// Contract versions.
     #[command(subcommand)]
     Contracts(Contracts),
+    /// Invoices.
+    #[command(subcommand)]
+    Invoices(Invoices),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -92,6 +95,17 @@ enum Contracts {
     },
     /// Lists all contract versions as JSON.
     List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Invoices {
+    /// Lists, the newest first.
+    List,
+    /// Sends a local draft (made while no Stripe key was set) to Stripe. One that is there already stays as it is.
+    Push {
+        /// Its id.
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -168,6 +182,7 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
+        Command::Invoices(command) => invoices_of(&store, command).await,
         Command::Parked(command) => parked_things(&store, command).await,
         Command::Report(command) => report(&store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
@@ -202,33 +217,41 @@ async fn contracts(store: &Store, command: Contracts) -> Outcome {
     match command {
         Contracts::Put { file } => {
             let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
-            let contract: Contract = if file.ends_with(".json") {
-                serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?
-            } else {
-                toml::from_str(&text).map_err(|error| format!("{file}: {error}"))?
-            };
-            contract.check().map_err(|error| format!("{file}: {error}"))?;
-            let tx = store.begin().await?;
-            let put = contracts::put(&tx, &contract, wall_clock()).await?;
-            tx.commit().await?;
+            let format = if file.ends_with(".json") { Format::Json } else { Format::Toml };
+            let contract = contract::read(format, &text).map_err(|reason| format!("{file}: {reason}"))?;
             let (customer, version) = (&contract.customer, contract.version);
-            match put {
-                Put::Recorded => println!("recorded version {version} of `{customer}`"),
-                Put::Unchanged => println!("version {version} of `{customer}` is there already"),
-                Put::Used => {
-                    let next = version.saturating_add(1);
-                    return Err(
-                        format!("version {version} of `{customer}` is in use: put version {next}").into()
-                    );
-                }
-                Put::OtherCurrency => {
-                    return Err(
-                        format!("currency: another version of `{customer}` bills in another one").into()
-                    );
-                }
+            match contract::put(store, &contract, wall_clock()).await?? {
+                true => println!("recorded version {version} of `{customer}`"),
+                false => println!("version {version} of `{customer}` is there already"),
             }
         }
         Contracts::List => println!("{}", serde_json::to_string_pretty(&contracts::list(store).await?)?),
+    }
+    Ok(())
+}
+
+async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
+    match command {
+        Invoices::List => {
+            for invoice in invoices::list(store, 10_000).await? {
+                let total = minor_decimal(invoice.total_minor, invoice.currency);
+                let state = invoice.stripe_status.as_deref().unwrap_or("local draft");
+                println!(
+                    "{}  {}  {total} {}  {state}",
+                    invoice.id,
+                    invoice.customer,
+                    invoice.currency.code()
+                );
+            }
+        }
+        Invoices::Push { id } => {
+            let invoice =
+                invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
+            let tx = store.begin().await?;
+            invoices::send_later(&tx, &invoice.id).await?;
+            tx.commit().await?;
+            println!("in line for Stripe");
+        }
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 11] = [
+const ENVIRONMENT: [&str; 12] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -96,6 +96,7 @@ const ENVIRONMENT: [&str; 11] = [
     "stripe_timeout_ms",
     "stripe_retry_ms",
     "worker_tick_ms",
+    "secure_cookies",
 ];
 
 impl Config {
@@ -171,7 +172,9 @@ impl Config {
 
     /// The waits between pushes to Stripe.
     pub fn backoff(&self) -> Backoff {
-        Backoff { first: Duration::from_millis(self.stripe_retry_ms), ..Backoff::default() }
+        // Longer than one call can take: it is renewed before each.
+        let lease = Duration::from_millis(self.stripe_timeout_ms.saturating_mul(3));
+        Backoff { first: Duration::from_millis(self.stripe_retry_ms), lease, ..Backoff::default() }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod amqp;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod contract;
 pub mod http;
 mod replay;
 pub mod serve;

@@ -34,9 +34,7 @@ pub(crate) async fn replay(
             // Back in line, in one transaction with the note; the steps park it again if it still fails.
             let tx = store.begin().await?;
             match thing.origin {
-                Origin::Outbox => {
-                    invoices::set_errand_state(&tx, &thing.reference, "waiting", "replayed").await?
-                }
+                Origin::Outbox => invoices::replay_errand(&tx, &thing.reference).await?,
                 origin => {
                     let parts: Vec<serde_json::Value> = serde_json::from_str(&thing.reference)
                         .map_err(|error| StoreError::Corrupt(format!("reference of {id}: {error}")))?;

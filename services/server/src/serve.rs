@@ -8,6 +8,7 @@ use crate::worker::Worker;
 use clap::ValueEnum;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use verdict_domain::time::Timestamp;
 use verdict_intake::PriceBook;
 use verdict_store::{Store, StoreError, access};
@@ -35,6 +36,9 @@ pub enum ServeError {
     /// The address cannot be listened on.
     #[error("HTTP: {0}")]
     Http(#[from] std::io::Error),
+    /// A role that never ends has ended: an error of ours. Better no service than half of one.
+    #[error("a role ended: {0}")]
+    Role(String),
 }
 
 /// Serves until it is told to stop (SIGINT, SIGTERM).
@@ -60,10 +64,11 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
     let worker = Arc::new(Worker::new(store.clone(), clock.clone(), stripe, config.backoff()));
     let book = Arc::new(PriceBook::new());
 
+    let mut tasks = JoinSet::new();
     if roles.contains(&Role::Worker) {
         let worker = worker.clone();
         let tick = Duration::from_millis(config.worker_tick_ms);
-        tokio::spawn(async move { worker.run(tick).await });
+        tasks.spawn(async move { worker.run(tick).await });
     }
     if let (true, Some(url)) = (roles.contains(&Role::Intake), config.amqp_url.clone()) {
         let batching = Batching {
@@ -78,14 +83,28 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
             worker: worker.clone(),
             batching,
         };
-        tokio::spawn(amqp::consume(url, Arc::new(intake)));
+        tasks.spawn(amqp::consume(url, Arc::new(intake)));
     }
     if roles.contains(&Role::Http) {
         let door = Door { store, clock, book, worker, sources, secure_cookies: config.cookies_are_secure() };
-        return Ok(http::listen(config.listen, door).await?);
+        return tokio::select! {
+            served = http::listen(config.listen, door) => Ok(served?),
+            ended = ended(&mut tasks) => Err(ended),
+        };
     }
-    stopped().await;
-    Ok(())
+    tokio::select! {
+        () = stopped() => Ok(()),
+        ended = ended(&mut tasks) => Err(ended),
+    }
+}
+
+/// Waits until a role ends, which none does but by a panic.
+async fn ended(tasks: &mut JoinSet<()>) -> ServeError {
+    match tasks.join_next().await {
+        Some(Err(error)) => ServeError::Role(error.to_string()),
+        Some(Ok(())) => ServeError::Role("without an error".into()),
+        None => std::future::pending().await,
+    }
 }
 
 async fn stopped() {

@@ -9,7 +9,9 @@ use verdict_resolution::{judge_cases, map_deliveries};
 use verdict_store::{Store, StoreError};
 
 /// How many things one transaction of a step takes.
-const BATCH: u32 = 1_000;
+const BATCH: u32 = 2_000;
+/// After a nudge, so long more facts may come before the cases are judged: a case that gets several is judged once.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// All steps with what they need.
 pub struct Worker {
@@ -34,12 +36,18 @@ impl Worker {
         self.nudge.notify_one();
     }
 
-    /// Runs the steps for ever. An error is logged and tried again: the work stays where it is.
+    /// Runs the steps, and beside them the pushes to Stripe, for ever: a Stripe that hangs does not keep cases from being
+    /// judged. An error is logged and tried again: the work stays where it is.
     pub async fn run(&self, tick: Duration) {
+        tokio::join!(self.run_steps(tick), self.run_pushes(tick));
+    }
+
+    async fn run_steps(&self, tick: Duration) {
         let mut failures = 0_u32;
         loop {
-            match self.run_until_idle().await {
-                Ok(()) => failures = 0,
+            match self.pass().await {
+                Ok(true) => continue,
+                Ok(false) => failures = 0,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     tracing::warn!(%error, failures, "a step failed; it will be tried again");
@@ -47,37 +55,49 @@ impl Worker {
             }
             let wait = tick.saturating_mul(2_u32.saturating_pow(failures.min(6)));
             tokio::select! {
-                () = self.nudge.notified(), if failures == 0 => {}
+                () = self.nudge.notified(), if failures == 0 => tokio::time::sleep(LINGER).await,
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// Runs every step until none finds work: the whole line, in its order.
-    pub async fn run_until_idle(&self) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
+    async fn run_pushes(&self, tick: Duration) {
         loop {
-            let now = self.clock.now();
-            let mut worked = false;
-            while map_deliveries(&self.store, now, BATCH).await? > 0 {
-                worked = true;
+            if let Err(error) = self.push_due().await {
+                tracing::warn!(%error, "a push failed; it will be tried again");
             }
-            while judge_cases(&self.store, now, BATCH).await? > 0 {
-                worked = true;
-            }
-            while rate_outcomes(&self.store, now, BATCH).await? {
-                worked = true;
-            }
-            worked |= open_periods(&self.store, now).await? > 0;
-            worked |= close_periods(&self.store, now, self.stripe.is_some(), BATCH).await? > 0;
-            if let Some(stripe) = &self.stripe {
-                while push_next(&self.store, stripe, &self.backoff, wall_clock()).await? {
-                    worked = true;
-                }
-            }
-            if !worked {
-                return Ok(());
-            }
+            tokio::time::sleep(tick).await;
         }
+    }
+
+    /// Runs every step until none finds work, then pushes what is due: the whole line, in its order.
+    pub async fn run_until_idle(&self) -> Result<(), StoreError> {
+        while self.pass().await? {}
+        self.push_due().await
+    }
+
+    /// Each step once, so that under steady traffic each gets its turn. A step that fails does not stop the others; the
+    /// first error is returned when all have had theirs. `false`: none found work.
+    async fn pass(&self) -> Result<bool, StoreError> {
+        let _turn = self.turn.lock().await;
+        let (store, now) = (&self.store, || self.clock.now());
+        let results = [
+            map_deliveries(store, now(), BATCH).await.map(|done| done > 0),
+            judge_cases(store, now(), BATCH).await.map(|done| done > 0),
+            rate_outcomes(store, now(), BATCH).await,
+            open_periods(store, now()).await.map(|done| done > 0),
+            close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+        ];
+        let mut worked = false;
+        for result in results {
+            worked |= result?;
+        }
+        Ok(worked)
+    }
+
+    async fn push_due(&self) -> Result<(), StoreError> {
+        let Some(stripe) = &self.stripe else { return Ok(()) };
+        while push_next(&self.store, stripe, &self.backoff, wall_clock).await? {}
+        Ok(())
     }
 }

@@ -28,8 +28,9 @@ pub(crate) struct Insert {
     pub returning: &'static str,
 }
 
-/// SQLite's default limit of placeholders (SQLITE_MAX_VARIABLE_NUMBER).
-const SQLITE_MAX_PLACEHOLDERS: usize = 32_766;
+/// SQLite's statements differ with the number of rows, and each is parsed and kept once: so few sizes, not all. With
+/// at most 23 columns the largest stays below its limit of 32,766 placeholders.
+const SQLITE_ROWS: [usize; 4] = [1_000, 200, 20, 1];
 /// Bounds the memory of one statement.
 const POSTGRES_MAX_ROWS: usize = 10_000;
 
@@ -40,9 +41,9 @@ pub(crate) async fn insert(
     mut rows: Vec<Vec<Value>>,
 ) -> Result<Vec<QueryResult>, StoreError> {
     let sqlite = on.get_database_backend() == DbBackend::Sqlite;
-    let most = if sqlite { SQLITE_MAX_PLACEHOLDERS / insert.columns.len() } else { POSTGRES_MAX_ROWS };
     let mut told = Vec::new();
     while !rows.is_empty() {
+        let most = if sqlite { sqlite_rows(rows.len()) } else { POSTGRES_MAX_ROWS };
         let rest = rows.split_off(rows.len().min(most));
         let chunk = std::mem::replace(&mut rows, rest);
         let names: Vec<&str> = insert.columns.iter().map(|(name, _)| *name).collect();
@@ -58,6 +59,10 @@ pub(crate) async fn insert(
         told.extend(all(on, &sql, values).await?);
     }
     Ok(told)
+}
+
+fn sqlite_rows(left: usize) -> usize {
+    SQLITE_ROWS.into_iter().find(|size| *size <= left).unwrap_or(1)
 }
 
 fn values_list(insert: &Insert, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
@@ -118,7 +123,10 @@ pub(crate) async fn select_by_keys<'a>(
     let keys: Vec<(Value, Value)> = keys.map(|(customer, key)| (text(customer), text(key))).collect();
     if on.get_database_backend() == DbBackend::Sqlite {
         let mut rows = Vec::new();
-        for chunk in keys.chunks(SQLITE_MAX_PLACEHOLDERS / 2) {
+        let mut left = keys.as_slice();
+        while !left.is_empty() {
+            let (chunk, rest) = left.split_at(sqlite_rows(left.len()));
+            left = rest;
             let list = vec!["(?, ?)"; chunk.len()].join(", ");
             let values: Vec<Value> = chunk.iter().flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
             rows.extend(

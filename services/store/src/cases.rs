@@ -1,7 +1,7 @@
 //! Cases: which must be judged, what is known of them, and what was held of them last.
 
 use crate::bulk::{self, Insert, Kind};
-use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
+use crate::connect::{Store, StoreError, Tx, all, from_json, known, run, to_json};
 use crate::{attempts, resolutions};
 use sea_orm::{ConnectionTrait, Value};
 use std::collections::BTreeMap;
@@ -81,12 +81,11 @@ pub async fn take_to_judge(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<Ca
     Ok(keys)
 }
 
-/// Whether a customer has cases that wait for the judge, or outcomes that wait for a price.
-pub async fn is_unsettled(tx: &Tx, customer: &str, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM cases_to_judge WHERE customer = $1) \
-               OR EXISTS (SELECT 1 FROM cases WHERE customer = $1 AND wake_at <= $2) \
-               OR EXISTS (SELECT 1 FROM outcomes_to_rate WHERE customer = $1)";
-    Ok(one(&tx.tx, sql, [customer.into(), now.0.into()]).await?.is_some())
+/// Until a person has looked at a case, time does not wake it.
+pub async fn stop_waking(tx: &Tx, key: &CaseKey) -> Result<(), StoreError> {
+    let sql = "UPDATE cases SET wake_at = NULL WHERE customer = $1 AND case_id = $2";
+    run(&tx.tx, sql, [key.customer.as_str().into(), key.case.as_str().into()]).await?;
+    Ok(())
 }
 
 /// All facts of cases, in order, each once.

@@ -13,8 +13,8 @@ use verdict_migrations::{Migrator, MigratorTrait};
 /// What can go wrong, by what the caller can do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away, busy or chose another transaction: try again.
-    #[error("the database cannot be reached or is busy: {0}")]
+    /// The database is away, busy, failing, or chose another transaction: try again.
+    #[error("the database cannot be reached, is busy or fails: {0}")]
     Transient(String),
     /// The database refuses this statement or row: it will refuse it again.
     #[error("the database refused: {0}")]
@@ -41,12 +41,16 @@ impl From<DbErr> for StoreError {
                 match inner.as_ref() {
                     Sqlx::Database(database) => {
                         let code = database.code().unwrap_or_default();
-                        // PostgreSQL: connection, transaction rollback, resources, operator intervention,
-                        // lock not available, read-only while failing over. SQLite: busy, locked.
-                        let passing =
-                            ["08", "40", "53", "57", "55P03", "25006"].iter().any(|c| code.starts_with(c))
-                                || matches!(code.as_ref(), "5" | "6" | "261" | "517" | "262");
-                        if passing { Self::Transient(text) } else { Self::Refused(text) }
+                        // PostgreSQL: data exception, integrity constraint. SQLite: too big, constraint,
+                        // mismatch (the low byte of its extended codes). All else is the machine's or our own
+                        // fault, not the row's: it stays where it is until that is mended.
+                        let sqlite = code.parse::<u32>().map_or(0, |code| code & 0xff);
+                        let of_the_row = match code.len() {
+                            // An SQLSTATE has five characters, SQLite's codes have fewer.
+                            5 => code.starts_with("22") || code.starts_with("23"),
+                            _ => matches!(sqlite, 18..=20),
+                        };
+                        if of_the_row { Self::Refused(text) } else { Self::Transient(text) }
                     }
                     Sqlx::ColumnDecode { .. } | Sqlx::ColumnNotFound(_) | Sqlx::TypeNotFound { .. } => {
                         Self::Corrupt(text)
@@ -89,10 +93,29 @@ impl Store {
                 .busy_timeout(Duration::from_secs(30))
                 .pragma("cache_size", "-65536")
         });
+        options.map_sqlx_postgres_opts(|postgres| {
+            // A machine that died in the middle of a step must not hold the step's claim for hours.
+            postgres.options([
+                ("idle_in_transaction_session_timeout", "60000"),
+                ("tcp_keepalives_idle", "30"),
+                ("tcp_keepalives_interval", "10"),
+                ("tcp_keepalives_count", "3"),
+            ])
+        });
         let db = Database::connect(options).await?;
         let turn = (db.get_database_backend() == DbBackend::Sqlite).then(Arc::default);
-        Migrator::up(&db, None).await?;
-        Ok(Self { db, turn })
+        let store = Self { db, turn };
+        // Of processes that start together, one at a time migrates. (SQLite's file lock sees to that by itself, and a
+        // transaction held here would be in the migration's way.)
+        let claim = match store.turn {
+            None => Some(store.begin().await?),
+            Some(_) => None,
+        };
+        if let Some(claim) = &claim {
+            claim.claim("migrate").await?;
+        }
+        Migrator::up(&store.db, None).await?;
+        Ok(store)
     }
 
     /// Begins a transaction that will write.

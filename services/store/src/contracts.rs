@@ -23,7 +23,9 @@ pub enum Put {
 
 /// Records a contract version, and has all of the customer's cases and unpriced outcomes looked at again.
 pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, StoreError> {
-    // One at a time per customer: two versions put at once see each other.
+    // Nothing is judged or priced meanwhile, and of two versions put at once the second sees the first.
+    tx.claim("judge").await?;
+    tx.claim("rate").await?;
     let versions = of_customer(&tx.tx, &contract.customer).await?;
     let (customer, version) = (contract.customer.as_str(), i64::from(contract.version));
     if versions.iter().any(|other| other.version != contract.version && other.currency != contract.currency) {
@@ -117,25 +119,45 @@ pub struct DuePeriod {
     pub customer: String,
     /// Its bounds.
     pub period: Period,
+    /// The end of its grace.
+    pub closes_at: Timestamp,
 }
 
 /// The periods to close at `now`, the oldest first.
 pub async fn periods_to_close(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<DuePeriod>, StoreError> {
-    let sql = "SELECT customer, start_at, end_at FROM periods WHERE closed_at IS NULL AND closes_at <= $1 \
-               ORDER BY closes_at, customer LIMIT $2";
+    let sql = "SELECT customer, start_at, end_at, closes_at FROM periods \
+               WHERE closed_at IS NULL AND closes_at <= $1 ORDER BY closes_at, customer LIMIT $2";
     let rows = all(&tx.tx, sql, [now.0.into(), i64::from(limit).into()]).await?;
     rows.iter()
         .map(|row| {
             let (start, end) = (Timestamp(row.try_get_by_index(1)?), Timestamp(row.try_get_by_index(2)?));
-            Ok(DuePeriod { customer: row.try_get_by_index(0)?, period: Period { start, end } })
+            let closes_at = Timestamp(row.try_get_by_index(3)?);
+            Ok(DuePeriod { customer: row.try_get_by_index(0)?, period: Period { start, end }, closes_at })
         })
         .collect()
 }
 
-/// Whether a period still waits to be closed.
-pub async fn is_open(tx: &Tx, due: &DuePeriod) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM periods WHERE customer = $1 AND start_at = $2 AND closed_at IS NULL";
-    Ok(one(&tx.tx, sql, [due.customer.as_str().into(), due.period.start.0.into()]).await?.is_some())
+/// Whether a period waits to be closed, and nothing that it waits for is left: all facts that were marked when it was
+/// first asked are judged, the timers that fell due by the end of its grace have fired, and what came of that
+/// is priced. What is marked later does not hold it up, else a customer with steady traffic were never billed.
+pub async fn is_ready_to_close(tx: &Tx, due: &DuePeriod) -> Result<bool, StoreError> {
+    let key = || [due.customer.as_str().into(), due.period.start.0.into()];
+    let sql = "UPDATE periods SET judge_mark = COALESCE(judge_mark, (SELECT MAX(id) FROM cases_to_judge), 0) \
+               WHERE customer = $1 AND start_at = $2 AND closed_at IS NULL RETURNING judge_mark";
+    let Some(row) = one(&tx.tx, sql, key()).await? else { return Ok(false) };
+    let mark: i64 = row.try_get_by_index(0)?;
+    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM cases_to_judge WHERE customer = $1 AND id <= $2) \
+               OR EXISTS (SELECT 1 FROM cases WHERE customer = $1 AND wake_at <= $3)";
+    let customer = due.customer.as_str();
+    if one(&tx.tx, sql, [customer.into(), mark.into(), due.closes_at.0.into()]).await?.is_some() {
+        return Ok(false);
+    }
+    let sql = "UPDATE periods SET rate_mark = COALESCE(rate_mark, (SELECT MAX(id) FROM outcomes_to_rate), 0) \
+               WHERE customer = $1 AND start_at = $2 RETURNING rate_mark";
+    let Some(row) = one(&tx.tx, sql, key()).await? else { return Ok(false) };
+    let mark: i64 = row.try_get_by_index(0)?;
+    let sql = "SELECT 1 FROM outcomes_to_rate WHERE customer = $1 AND id <= $2 LIMIT 1";
+    Ok(one(&tx.tx, sql, [customer.into(), mark.into()]).await?.is_none())
 }
 
 /// Closes a period.

@@ -188,16 +188,33 @@ pub async fn retry_errand(
     next_try_at: Timestamp,
     error: &str,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET next_try_at = $2, last_error = $3 WHERE id = $1";
-    run(&tx.tx, sql, [errand.id.as_str().into(), next_try_at.0.into(), error.into()]).await?;
+    let sql = "UPDATE outbox SET next_try_at = $3, last_error = $4 WHERE id = $1 AND tries = $2";
+    let values = [errand.id.as_str().into(), errand.tries.into(), next_try_at.0.into(), error.into()];
+    run(&tx.tx, sql, values).await?;
     Ok(())
 }
 
-/// Sets an errand aside until a person has it replayed (`parked`), or back in line (`waiting`).
-pub async fn set_errand_state(tx: &Tx, id: &str, state: &str, error: &str) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE outbox SET state = $2, next_try_at = 0, last_error = $3 WHERE id = $1 AND state <> 'done'";
-    run(&tx.tx, sql, [id.into(), state.into(), error.into()]).await?;
+/// So many tries of an errand use the same keys at Stripe.
+pub const TRIES_PER_KEY: i64 = 7;
+
+/// Renews the lease of an errand. `false`: somebody else has it.
+pub async fn renew_lease(tx: &Tx, errand: &Errand, leased_until: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE outbox SET next_try_at = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
+    let values = [errand.id.as_str().into(), errand.tries.into(), leased_until.0.into()];
+    Ok(run(&tx.tx, sql, values).await? > 0)
+}
+
+/// Puts a parked errand back in line, with new keys: those of before may have Stripe's refusal kept under them.
+pub async fn replay_errand(tx: &Tx, id: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET state = 'waiting', next_try_at = 0, tries = tries + $2 WHERE id = $1 AND state = 'parked'";
+    run(&tx.tx, sql, [id.into(), TRIES_PER_KEY.into()]).await?;
+    Ok(())
+}
+
+/// Sets an errand aside until a person has it replayed.
+pub async fn set_errand_aside(tx: &Tx, errand: &Errand, error: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET state = 'parked', last_error = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
+    run(&tx.tx, sql, [errand.id.as_str().into(), errand.tries.into(), error.into()]).await?;
     Ok(())
 }
 

@@ -89,15 +89,20 @@ pub async fn park(tx: &Tx, things: &[Parked], now: Timestamp) -> Result<(), Stor
         let values = [
             id.into(),
             parked.origin.as_str().into(),
-            parked.reference.as_str().into(),
-            parked.headers.as_str().into(),
+            storable(&parked.reference).into(),
+            storable(&parked.headers).into(),
             parked.body.clone().into(),
-            parked.reason.as_str().into(),
+            storable(&parked.reason).into(),
             now.0.into(),
         ];
         run(&tx.tx, sql, values).await?;
     }
     Ok(())
+}
+
+/// PostgreSQL's text cannot hold NUL, which what is parked may well have: what cannot be parked would block its queue.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 const COLUMNS: &str = "id, origin, reference, headers, body, reason, parked_at";
@@ -117,10 +122,11 @@ fn read(row: &QueryResult) -> Result<Listed, StoreError> {
     })
 }
 
-/// What is parked, the oldest first: at most `limit`.
+/// What is parked, the oldest first: at most `limit`, with the first 4,096 bytes of each body.
 pub async fn list(store: &Store, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let columns = COLUMNS.replace("body", "substr(body, 1, 4096)");
     let sql =
-        format!("SELECT {COLUMNS} FROM parked WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT $1");
+        format!("SELECT {columns} FROM parked WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT $1");
     all(&store.db, &sql, [i64::from(limit).into()]).await?.iter().map(read).collect()
 }
 

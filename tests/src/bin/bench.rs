@@ -1,2 +1,285 @@
-//! Benchmarks.
-fn main() {}
+//! The intake, measured beside what bounds it, in one run on one machine: a consumer that does nothing, a bare batched
+//! insert, and Verdict with everything switched on. Rates drift with the machine; the ratios are the figures.
+//!
+//! Prints a table and writes `target/bench/intake.json`. Ends with an error if the service's figures are wrong, or if
+//! it misses what it promises.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_arithmetic, clippy::cast_precision_loss)]
+
+use clap::Parser;
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Connection, ConnectionProperties};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use verdict_oracle::{HOUR, MINUTE, rfc3339};
+use verdict_tests::database::{connect, fresh_postgres, number, rows, server};
+use verdict_tests::queue;
+use verdict_tests::service::{Service, Setup};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Attempts in each round.
+    #[arg(long, default_value = "200000")]
+    attempts: usize,
+    /// Rounds; the medians are printed.
+    #[arg(long, default_value = "5")]
+    rounds: usize,
+}
+
+const BATCH: usize = 2_000;
+/// 2026-10-15T12:00:00Z: the service's simulated time.
+const NOW: i64 = 1_792_065_600_000_000;
+const NOOP_QUEUE: &str = "verdict.bench";
+
+/// What is promised: at least so much of the bare insert, at most so much memory, reports within so long.
+const LEAST_RATIO: f64 = 0.5;
+const MOST_MEMORY_MB: f64 = 150.0;
+const SLOWEST_REPORT_MS: f64 = 50.0;
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    let (count, amqp) = (arguments.attempts, server("VERDICT_TEST_AMQP_URL"));
+    let postgres = fresh_postgres("bench").await;
+    queue::forget(&amqp).await;
+    let bare = connect(&fresh_postgres("bench_bare").await).await;
+    bare.execute_unprepared(BARE_TABLE).await.unwrap();
+
+    let folder = Path::new("target/bench");
+    let mut setup = Setup::new(&postgres);
+    setup.test_clock = Some(NOW);
+    let mut door = Service::start(setup, &folder.join("bench-door")).await;
+    for customer in 0..20 {
+        door.post("/v1/contracts", &contract(customer)).await;
+    }
+    // The first start declares the queue; while nobody consumes, it fills.
+    door.kill();
+    let mut setup = Setup::new(&postgres);
+    setup.test_clock = Some(NOW);
+    setup.amqp_url = Some(amqp.clone());
+    let mut service = Service::start(setup, &folder.join("bench")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let mut figures: Vec<[f64; 4]> = Vec::new();
+    let mut memory_mb = 0.0_f64;
+    for round in 0..arguments.rounds {
+        service.kill();
+        let bodies: Vec<Vec<u8>> =
+            (0..count).map(|nth| attempt(round * count + nth).to_string().into_bytes()).collect();
+        let messages: Vec<queue::Message> = bodies.iter().map(|b| ("application/json", b.clone())).collect();
+        fill_noop_queue(&amqp, &messages).await;
+        queue::publish(&amqp, &messages).await;
+        // After a burst the broker is busy for a while with what it took.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let noop = rate(count, drain_noop_queue(&amqp, count).await);
+        let inserted = rate(count, insert_bare(&bare, round, count).await);
+
+        let db = connect(&postgres).await;
+        let expected = i64::try_from((round + 1) * count).unwrap();
+        let start = Instant::now();
+        service.restart().await;
+        queue::wait_until_ready_is_empty(&amqp).await;
+        while number(&db, "SELECT COUNT(*) FROM attempts").await < expected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let recorded = rate(count, start.elapsed());
+        service.wait_until_idle(Duration::from_secs(600)).await;
+        let judged = rate(count, start.elapsed());
+        memory_mb = memory_mb.max(peak_memory_mb(service.process_id()));
+        println!(
+            "round {round}: no-op consumer {noop:.0}/s, bare insert {inserted:.0}/s, \
+             recorded {recorded:.0}/s ({:.2} of the bare insert), recorded and judged {judged:.0}/s",
+            recorded / inserted
+        );
+        figures.push([noop, inserted, recorded, judged]);
+    }
+    let db = connect(&postgres).await;
+    check_figures(&db).await;
+    let reports = time_reports(&service).await;
+
+    let median = |pick: &dyn Fn(&[f64; 4]) -> f64| {
+        let mut values: Vec<f64> = figures.iter().map(pick).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let ratio = median(&|f| f[2] / f[1]);
+    let slowest = reports.iter().map(|(_, p95)| *p95).fold(0.0, f64::max);
+    let result = json!({
+        "attempts_per_round": count,
+        "rounds": arguments.rounds,
+        "noop_consumer_per_s": median(&|f| f[0]).round(),
+        "bare_insert_per_s": median(&|f| f[1]).round(),
+        "recorded_per_s": median(&|f| f[2]).round(),
+        "recorded_and_judged_per_s": median(&|f| f[3]).round(),
+        "recorded_to_bare_insert": ratio,
+        "recorded_to_noop_consumer": median(&|f| f[2] / f[0]),
+        "judged_to_bare_insert": median(&|f| f[3] / f[1]),
+        "peak_memory_mb": memory_mb.round(),
+        "report_p95_ms": reports.iter().map(|(by, p95)| (by.to_string(), json!(p95))).collect::<serde_json::Map<_, _>>(),
+        "report_attempts": count * arguments.rounds,
+    });
+    std::fs::create_dir_all("target/bench").unwrap();
+    std::fs::write("target/bench/intake.json", format!("{result:#}\n")).unwrap();
+    println!("{result:#}");
+    assert!(ratio >= LEAST_RATIO, "recorded {ratio:.2} of the bare insert; {LEAST_RATIO} is promised");
+    assert!(memory_mb < MOST_MEMORY_MB, "{memory_mb:.0} MB of memory; below {MOST_MEMORY_MB} is promised");
+    assert!(
+        slowest < SLOWEST_REPORT_MS,
+        "a report took {slowest:.0} ms; below {SLOWEST_REPORT_MS} is promised"
+    );
+}
+
+fn rate(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+fn contract(customer: usize) -> serde_json::Value {
+    json!({
+        "customer": format!("customer-{customer:02}"), "version": 1, "effective_from": "2026-10-01T00:00:00Z",
+        "currency": "USD", "bill_to": {"name": "Bench", "email": "bench@example.com"},
+        "prices": [{"action": "support.resolution", "amount": "0.99"}]
+    })
+}
+
+/// An attempt of some 400 bytes: five for two cases, of 20 customers, within the last day; a time-ordered id.
+fn attempt(nth: usize) -> serde_json::Value {
+    let models = [
+        ("openai", "gpt-4o"),
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-5-mini"),
+        ("anthropic", "claude-haiku-4-5"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("google", "gemini-2.5-flash"),
+    ];
+    let (provider, model) = models[nth % models.len()];
+    let case = nth * 2 / 5;
+    let ended_at = NOW - 24 * HOUR + i64::try_from(nth % 200_000).unwrap() * 400_000;
+    let status = if nth.is_multiple_of(5) { "failed" } else { "answered" };
+    json!({
+        "id": format!("{ended_at:016x}-{nth:012}"), "customer": format!("customer-{:02}", case % 20),
+        "case": format!("case-{case:010}"), "agent": format!("agent-{}", case % 5), "action": "support.resolution",
+        "provider": provider, "model": model,
+        "usage": {"input_tokens": 800 + nth % 700, "cached_input_tokens": 200, "output_tokens": 100 + nth % 90},
+        "started_at": rfc3339(ended_at - MINUTE / 20), "ended_at": rfc3339(ended_at), "status": status
+    })
+}
+
+const BARE_TABLE: &str = "CREATE TABLE bare (customer TEXT NOT NULL, id TEXT NOT NULL, case_id TEXT NOT NULL, \
+    agent TEXT NOT NULL, action TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, input_tokens BIGINT, \
+    output_tokens BIGINT, cost_nanos BIGINT, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL, \
+    status TEXT NOT NULL, PRIMARY KEY (customer, id)); CREATE INDEX bare_cases ON bare (customer, case_id)";
+
+/// The bare batched insert: the same attempts, 13 columns, two indexes, one connection, a transaction a batch.
+async fn insert_bare(db: &DatabaseConnection, round: usize, count: usize) -> Duration {
+    let columns = ["customer", "id", "case", "agent", "action", "provider", "model"];
+    let mut batches = Vec::new();
+    for from in (0..count).step_by(BATCH) {
+        let mut values: Vec<Vec<Value>> = vec![Vec::new(); 13];
+        let mut events: Vec<_> =
+            (from..(from + BATCH).min(count)).map(|nth| attempt(round * count + nth)).collect();
+        events.sort_by_key(|e| (e["customer"].to_string(), e["id"].to_string()));
+        for event in events {
+            for (column, name) in values.iter_mut().zip(columns) {
+                column.push(event[name].as_str().unwrap().into());
+            }
+            values[7].push(event["usage"]["input_tokens"].as_i64().unwrap().into());
+            values[8].push(event["usage"]["output_tokens"].as_i64().unwrap().into());
+            values[9].push(1_234_567_i64.into());
+            values[10].push(NOW.into());
+            values[11].push(NOW.into());
+            values[12].push(event["status"].as_str().unwrap().into());
+        }
+        batches.push(values);
+    }
+    let texts = [0, 1, 2, 3, 4, 5, 6, 12];
+    let casts: Vec<String> = (0..13)
+        .map(|n| format!("${}::{}[]", n + 1, if texts.contains(&n) { "text" } else { "bigint" }))
+        .collect();
+    let sql = format!("INSERT INTO bare SELECT * FROM UNNEST({}) ON CONFLICT DO NOTHING", casts.join(", "));
+    let start = Instant::now();
+    for batch in batches {
+        let values = batch.into_iter().enumerate().map(|(n, column)| {
+            let kind = if texts.contains(&n) { ArrayType::String } else { ArrayType::BigInt };
+            Value::Array(kind, Some(Box::new(column)))
+        });
+        let tx = db.begin().await.unwrap();
+        tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, &sql, values)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    start.elapsed()
+}
+
+async fn fill_noop_queue(url: &str, messages: &[queue::Message]) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let _ = channel.queue_delete(NOOP_QUEUE.into(), QueueDeleteOptions::default()).await;
+    let channel = connection.create_channel().await.unwrap();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(NOOP_QUEUE.into(), QueueDeclareOptions::durable(), arguments).await.unwrap();
+    let (options, empty) = (QueueBindOptions::default(), FieldTable::default());
+    channel.queue_bind(NOOP_QUEUE.into(), "verdict".into(), "bench.#".into(), options, empty).await.unwrap();
+    queue::publish_as(url, "bench.noop", messages).await;
+}
+
+/// A consumer that does nothing but acknowledge, in the same batches.
+async fn drain_noop_queue(url: &str, count: usize) -> Duration {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.basic_qos(u16::try_from(BATCH * 4).unwrap(), BasicQosOptions::default()).await.unwrap();
+    let start = Instant::now();
+    let (options, empty) = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut consumer =
+        channel.basic_consume(NOOP_QUEUE.into(), "bench".into(), options, empty).await.unwrap();
+    let mut drained = 0;
+    while drained < count {
+        let delivery = consumer.next().await.unwrap().unwrap();
+        drained += 1;
+        if drained.is_multiple_of(BATCH) || drained == count {
+            delivery.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
+        }
+    }
+    start.elapsed()
+}
+
+/// What the roll-ups say is what the attempts say, to the nano.
+async fn check_figures(db: &DatabaseConnection) {
+    let raw = "SELECT CAST(COUNT(*) AS BIGINT), CAST(SUM(COALESCE(model_cost_nanos, 0) + other_cost_nanos) AS BIGINT) FROM attempts";
+    let rolled = "SELECT CAST(SUM(attempts) AS BIGINT), CAST(SUM(cost_nanos) AS BIGINT) FROM daily_figures";
+    let pair = |row: &sea_orm::QueryResult| -> (i64, i64) {
+        (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())
+    };
+    let (raw, rolled) = (pair(&rows(db, raw).await[0]), pair(&rows(db, rolled).await[0]));
+    assert_eq!(raw, rolled, "the roll-ups and the attempts disagree");
+    println!("roll-ups equal the raw aggregation: {} attempts, {} nanos", raw.0, raw.1);
+}
+
+/// The 95th percentile of each grouping, over HTTP.
+async fn time_reports(service: &Service) -> Vec<(&'static str, f64)> {
+    let mut timed = Vec::new();
+    for by in ["customer", "agent", "model", "reason", "day"] {
+        let path = format!("/v1/reports/failure-cost?from=2026-10-01&to=2026-11-01&by={by}");
+        let mut took: Vec<f64> = Vec::new();
+        for _ in 0..40 {
+            let start = Instant::now();
+            service.get_json(&path).await;
+            took.push(start.elapsed().as_secs_f64() * 1_000.0);
+        }
+        took.sort_by(f64::total_cmp);
+        timed.push((by, took[took.len() * 95 / 100]));
+    }
+    timed
+}
+
+fn peak_memory_mb(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}

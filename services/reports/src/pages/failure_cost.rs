@@ -149,8 +149,7 @@ struct Loss<'a> {
 
 /// The reasons by currency, the most expensive first.
 fn losses(reasons: &FailureCost) -> Vec<Loss<'_>> {
-    let mut rows: Vec<&Row> =
-        reasons.rows.iter().filter(|row| row.key != "-" && row.attempts != 0).collect();
+    let mut rows: Vec<&Row> = reasons.rows.iter().filter(|row| row.key != "-" && row.attempts != 0).collect();
     rows.sort_by(|a, b| a.currency.cmp(&b.currency).then_with(|| together(b).cmp(&together(a))));
     let all = |currency: &str| reasons.totals.iter().find(|row| row.currency == currency).map_or(0, together);
     rows.into_iter()

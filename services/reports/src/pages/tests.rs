@@ -39,7 +39,8 @@ fn filter(by: &str, customer: Option<&str>) -> Filter {
 
 #[test]
 fn numbers_are_shown_by_thousands() {
-    for (nanos, text) in [(0, "0.00"), (-500_000_000, "-0.50"), (-123_456_000_000_001, "-123,456.000000001")] {
+    for (nanos, text) in [(0, "0.00"), (-500_000_000, "-0.50"), (-123_456_000_000_001, "-123,456.000000001")]
+    {
         assert_eq!(exact(&nanos), text);
     }
     assert_eq!(grouped(&i64::MIN), "-9,223,372,036,854,775,808");
@@ -74,11 +75,17 @@ fn failure_cost_without_data() {
 
 #[test]
 fn failure_cost_escapes_and_encodes() {
-    let row = Row { key: HOSTILE.into(), currency: HOSTILE.into(), attempts: 1, cost_nanos: 1, ..Row::default() };
+    let row =
+        Row { key: HOSTILE.into(), currency: HOSTILE.into(), attempts: 1, cost_nanos: 1, ..Row::default() };
     let day = Row { key: "2026-10-01".into(), lost_nanos: 1, ..row.clone() };
-    let (rows, days) = (report(HOSTILE, vec![row.clone()], vec![row.clone()]), report("day", vec![day], vec![]));
-    let unknown =
-        UnknownCost { customer: HOSTILE.into(), provider: HOSTILE.into(), model: HOSTILE.into(), attempts: 1 };
+    let (rows, days) =
+        (report(HOSTILE, vec![row.clone()], vec![row.clone()]), report("day", vec![day], vec![]));
+    let unknown = UnknownCost {
+        customer: HOSTILE.into(),
+        provider: HOSTILE.into(),
+        model: HOSTILE.into(),
+        attempts: 1,
+    };
     let html = failure_cost(&rows, &days, &rows, &[unknown], &filter("model", Some(HOSTILE))).unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
@@ -100,7 +107,8 @@ fn failure_cost_shows_each_currency_by_itself() {
         cost_per_resolution_nanos: Some(500_000_000),
         ..Row::default()
     };
-    let euros = Row { currency: "EUR".into(), key: "total".into(), revenue_nanos: -2_500_000_000, ..Row::default() };
+    let euros =
+        Row { currency: "EUR".into(), key: "total".into(), revenue_nanos: -2_500_000_000, ..Row::default() };
     let uncovered = Row { currency: "XXX".into(), key: "total".into(), confirmed: 3, ..Row::default() };
     let all = report("customer", vec![dollars.clone()], vec![euros, dollars, uncovered]);
     let html = failure_cost(&all, &all, &all, &[], &filter("customer", None)).unwrap();
@@ -217,7 +225,10 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
     }
     drafted.total_minor = i64::MIN;
     let html = invoice(&drafted, &charges, 2).unwrap();
-    assert!(html.contains("do not add up") && html.contains("The first 2 charges on this invoice; there may be more."));
+    assert!(
+        html.contains("do not add up")
+            && html.contains("The first 2 charges on this invoice; there may be more.")
+    );
     assert!(invoice(&one_invoice("x", Currency::EUR, Vec::new()), &[], 2).unwrap().contains("No charges."));
 }
 
@@ -299,7 +310,14 @@ fn sample() -> Vec<(String, String)> {
             charge(&format!("T-{}", 48_120 + nth * 17), &at, "support.resolution", 1, nanos, Currency::EUR)
         })
         .collect();
-    charges.push(charge("T-48120", "2026-10-19T16:40:00Z", "support.resolution", -1, -990_000_000, Currency::EUR));
+    charges.push(charge(
+        "T-48120",
+        "2026-10-19T16:40:00Z",
+        "support.resolution",
+        -1,
+        -990_000_000,
+        Currency::EUR,
+    ));
     let billed: Vec<_> = charges.iter().map(|charge| charge.charge.clone()).collect();
     let lines = draft(Currency::EUR, &billed).unwrap().lines;
     let mut drafted = vec![
@@ -345,8 +363,12 @@ fn month(by: &str) -> FailureCost {
         dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         i64::from(dice >> 8) % below
     };
-    let customers =
-        [("acme", "EUR", "EUR", 3), ("globex", "USD", "USD", 9), ("northwind", "USD", "USD", 5), ("pilot", "XXX", "USD", 1)];
+    let customers = [
+        ("acme", "EUR", "EUR", 3),
+        ("globex", "USD", "USD", 9),
+        ("northwind", "USD", "USD", 5),
+        ("pilot", "XXX", "USD", 1),
+    ];
     let (agents, models) = (["billing", "refunds", "triage"], ["claude-sonnet-4-5", "gpt-5-mini"]);
     let losses = ["handoff", "negative_feedback", "no_answer", "reopened", "unresolved"];
     let failures = ["provider_error", "rate_limited", "timeout", "tool_error"];
@@ -371,14 +393,43 @@ fn month(by: &str) -> FailureCost {
                 let (won, retried, lost) = (size * 4 + roll(9), roll(size + 2), roll(size * 2));
                 let pending = if day > 20_754 { size } else { 0 };
                 let unknown = if customer == "northwind" { roll(4) } else { 0 };
-                post("-", paid, Row { attempts: won + unknown, unknown_cost_attempts: unknown, won_nanos: cost(won, roll(9_000_000)), ..Row::default() });
-                post(failures[nth % 4], paid, Row { attempts: retried, retry_nanos: cost(retried, roll(5_000_000)), ..Row::default() });
+                post(
+                    "-",
+                    paid,
+                    Row {
+                        attempts: won + unknown,
+                        unknown_cost_attempts: unknown,
+                        won_nanos: cost(won, roll(9_000_000)),
+                        ..Row::default()
+                    },
+                );
+                post(
+                    failures[nth % 4],
+                    paid,
+                    Row { attempts: retried, retry_nanos: cost(retried, roll(5_000_000)), ..Row::default() },
+                );
                 let reason = losses[(nth + day as usize) % 5];
-                post(reason, paid, Row { attempts: lost, lost_nanos: cost(lost, roll(20_000_000)), ..Row::default() });
-                post("-", paid, Row { attempts: pending, pending_nanos: cost(pending, roll(9_000_000)), ..Row::default() });
+                post(
+                    reason,
+                    paid,
+                    Row { attempts: lost, lost_nanos: cost(lost, roll(20_000_000)), ..Row::default() },
+                );
+                post(
+                    "-",
+                    paid,
+                    Row {
+                        attempts: pending,
+                        pending_nanos: cost(pending, roll(9_000_000)),
+                        ..Row::default()
+                    },
+                );
                 let (assumed, void) = (won / 3, i64::from(roll(12) == 0));
                 let revenue = if billed == "XXX" { 0 } else { (won - void) * 990_000_000 };
-                post("-", billed, Row { confirmed: won - assumed, assumed, revenue_nanos: revenue, ..Row::default() });
+                post(
+                    "-",
+                    billed,
+                    Row { confirmed: won - assumed, assumed, revenue_nanos: revenue, ..Row::default() },
+                );
                 post(reason, billed, Row { failed: lost, void, ..Row::default() });
             }
         }

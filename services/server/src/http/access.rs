@@ -80,6 +80,9 @@ async fn check(store: &Store, text: &str) -> Result<Option<ApiKey>, StoreError> 
     let Some((id, secret)) = text.strip_prefix("vk_").and_then(|rest| rest.split_once('_')) else {
         return Ok(None);
     };
+    if !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
     let key = access::find_key(store, id).await?;
     // Two hashes are compared, not two secrets: how long it takes tells nothing of use.
     Ok(key.filter(|key| key.secret_hash == hash(secret)))

@@ -3,27 +3,15 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use crate::contract::{self, Format};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use verdict_domain::contract::Contract;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
-use verdict_store::contracts::{self, Put};
+use verdict_store::contracts;
 use verdict_store::invoices::{self, Invoice};
-
-/// Reads a contract version from TOML or JSON, by the content type (TOML if there is none of JSON).
-fn read(content_type: &str, body: &[u8]) -> Result<Contract, String> {
-    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
-    let contract: Contract = if content_type.starts_with(verdict_intake::JSON) {
-        serde_json::from_str(text).map_err(|error| error.to_string())?
-    } else {
-        toml::from_str(text).map_err(|error| error.to_string())?
-    };
-    contract.check().map_err(|error| error.to_string())?;
-    Ok(contract)
-}
 
 /// Puts a contract version. A version that a charge or a period rests on cannot change: put the next one.
 #[utoipa::path(
@@ -46,22 +34,16 @@ pub(super) async fn post_contract(
     let body = body.map_err(|error| Problem::unreadable(&error))?;
     let content_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let contract = read(content_type, &body).map_err(Problem::unprocessable)?;
-    let tx = door.store.begin().await?;
-    let put = contracts::put(&tx, &contract, door.clock.now()).await?;
-    tx.commit().await?;
+    let format = if content_type.starts_with(verdict_intake::JSON) { Format::Json } else { Format::Toml };
+    let text =
+        std::str::from_utf8(&body).map_err(|error| Problem::unprocessable(format!("not UTF-8: {error}")))?;
+    let contract = contract::read(format, text).map_err(Problem::unprocessable)?;
+    let put = contract::put(&door.store, &contract, door.clock.now()).await?;
     door.worker.nudge();
-    let (customer, version) = (&contract.customer, contract.version);
     match put {
-        Put::Recorded => Ok(HttpResponse::Created().json(contract)),
-        Put::Unchanged => Ok(HttpResponse::Ok().json(contract)),
-        Put::Used => Err(Problem::conflict(format!(
-            "version {version} of `{customer}` is in use and cannot change: put version {}",
-            version.saturating_add(1)
-        ))),
-        Put::OtherCurrency => Err(Problem::conflict(format!(
-            "currency: `{customer}` is billed in another currency by another version; all versions bill in one"
-        ))),
+        Ok(true) => Ok(HttpResponse::Created().json(contract)),
+        Ok(false) => Ok(HttpResponse::Ok().json(contract)),
+        Err(reason) => Err(Problem::conflict(reason)),
     }
 }
 

@@ -9,7 +9,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use verdict_intake::{AttemptEvent, MAX_BATCH, Outcome, decode};
-use verdict_resolution::{Refusal, ResolutionEvent, WebhookEvent, receive};
+use verdict_resolution::{Refusal, ResolutionEvent, WebhookEvent, read_json, receive};
+
+/// The most bytes in a webhook delivery.
+const MAX_DELIVERY: usize = 1024 * 1024;
 
 /// What became of one event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -114,7 +117,7 @@ pub(super) async fn post_resolutions(
 }
 
 fn resolutions(body: &[u8]) -> Result<Vec<Result<ResolutionEvent, String>>, String> {
-    let one = |text: &str| serde_json::from_str(text).map_err(|error| error.to_string());
+    let one = |text: &str| read_json(text.as_bytes());
     let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
     if !text.trim_start().starts_with('[') {
         return Ok(vec![one(text)]);
@@ -154,6 +157,9 @@ pub(super) async fn post_webhook(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.map_err(|error| Problem::unreadable(&error))?;
+    if body.len() > MAX_DELIVERY {
+        return Err(Problem::too_large(format!("the body has more than {MAX_DELIVERY} bytes")));
+    }
     // Whether a source exists is not told to who cannot sign for it.
     let unsigned = || Problem::unauthorised("the delivery is not signed by this source");
     let source = door.sources.get(source.as_str()).ok_or_else(unsigned)?;

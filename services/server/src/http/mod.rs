@@ -12,6 +12,7 @@ pub use access::{Scope, new_key};
 
 use crate::clock::Clock;
 use crate::worker::Worker;
+use actix_web::dev::Service;
 use actix_web::{App, HttpServer, web};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -111,7 +112,21 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
                 }))
                 .configure(routes)
                 .split_for_parts();
-        app.configure(pages::routes).default_service(web::to(problem::not_found))
+        // No name has a NUL in it, and PostgreSQL cannot even be asked for one.
+        app.configure(pages::routes).default_service(web::to(problem::not_found)).wrap_fn(
+            |request, service| {
+                let has_nul = request.uri().to_string().contains("%00");
+                let answer = (!has_nul).then(|| service.call(request));
+                async move {
+                    match answer {
+                        Some(answer) => answer.await,
+                        None => {
+                            Err(problem::Problem::unprocessable("the address has a NUL in it".into()).into())
+                        }
+                    }
+                }
+            },
+        )
     });
     // Two workers: the work is in the database.
     server.workers(2).shutdown_timeout(5).bind(address)?.run().await

@@ -36,6 +36,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
+    pub fn too_large(detail: String) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
     pub fn with_results(mut self, results: impl Serialize) -> Self {
         self.0.results = serde_json::to_value(results).ok();
         self
