@@ -1,5 +1,5 @@
 CREATE TABLE invoices (
-    id TEXT NOT NULL PRIMARY KEY, -- customer and first day of the period: one invoice a period, for ever
+    id TEXT NOT NULL PRIMARY KEY, -- customer and beginning of the period: one invoice a period, for ever
     customer TEXT NOT NULL,
     period_start BIGINT NOT NULL,
     period_end BIGINT NOT NULL,

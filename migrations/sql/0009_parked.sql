@@ -1,8 +1,8 @@
 -- What could not be processed: raw bytes and reason, for a person to list and replay.
 CREATE TABLE parked (
     id TEXT NOT NULL PRIMARY KEY, -- a digest of origin, reference and bytes: the same thing is parked once
-    origin TEXT NOT NULL, -- attempt, delivery, outcome, outbox
-    reference TEXT NOT NULL, -- the queue, the delivery, the outcome, the outbox row
+    origin TEXT NOT NULL, -- attempt, delivery, case, outcome, outbox
+    reference TEXT NOT NULL, -- the content type, the delivery, the case, the outcome, the outbox row
     headers TEXT NOT NULL,
     body {bytes} NOT NULL,
     reason TEXT NOT NULL,

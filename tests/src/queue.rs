@@ -86,7 +86,7 @@ pub async fn wait_until_empty(url: &str, patience: Duration) {
 /// Waits until no message is ready: the last ones may still be on their way.
 pub async fn wait_until_ready_is_empty(url: &str) {
     while count(url).await != Some(0) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The whole line, held against the oracle: 50,000 events through the real queue and the real doors, shuffled, repeated,
+//! The whole line, held against the oracle: over 50,000 attempts through the real queue, 15,000 resolutions by HTTP, shuffled, repeated,
 //! some malformed; on both databases; and once more while everything is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use verdict_oracle::{
@@ -23,7 +23,8 @@ use verdict_tests::service::{Api, Service, Setup};
 /// 2026-10-01T00:00:00Z.
 const START: i64 = 1_790_812_800_000_000;
 const SEED: u64 = 20_261_122;
-const EVENTS: usize = 50_000;
+/// Attempts go through the queue, resolutions through the HTTP doors: enough that over 50,000 are published.
+const EVENTS: usize = 61_000;
 
 /// The queue has one name: who uses it takes turns.
 static QUEUE: Mutex<()> = Mutex::const_new(());
@@ -118,7 +119,6 @@ async fn run(name: &str, database_url: String, crashes: usize) {
         .chunks(resolutions.len() / 4 + 1)
         .map(|chunk| tokio::spawn(send_resolutions(service.api(), chunk.to_vec(), now.clone())))
         .collect();
-    let sent = Arc::new(AtomicBool::new(false));
     let mut random = StdRng::seed_from_u64(SEED);
     for crash in 0..crashes {
         tokio::time::sleep(Duration::from_millis(random.random_range(100..1_000))).await;
@@ -133,7 +133,6 @@ async fn run(name: &str, database_url: String, crashes: usize) {
     for sender in senders {
         sender.await.unwrap();
     }
-    sent.store(true, Ordering::SeqCst);
     queue::wait_until_empty(&amqp_url, Duration::from_secs(300)).await;
     service.wait_until_idle(Duration::from_secs(300)).await;
     println!("{name}: all facts are judged after {:.1} s", start.elapsed().as_secs_f32());

@@ -2,7 +2,7 @@
 //!
 //! What is sent may be lost on the way there or back, so each call is made under a key derived from what it does,
 //! each answer is stored before the next call, and what may be there already is looked up before it is made. Stripe
-//! forgets keys after a day, and a restored backup forgets that anything was sent: the look-up depends on neither.
+//! forgets keys after a day: the look-up does not depend on them.
 
 use crate::stripe::{
     Collection, InvoiceState, InvoiceStatus, NewCustomer, NewInvoice, NewItem, Stripe, StripeError,
@@ -213,7 +213,8 @@ impl Push<'_> {
                     email: Some(&invoice.bill_to.email),
                 };
                 // By customer, not by errand: two invoices of one customer must not make two of it.
-                let key = self.key(ours, "customer").await?;
+                let about = format!("{ours}\n{}\n{}", invoice.bill_to.name, invoice.bill_to.email);
+                let key = self.key(&about, "customer").await?;
                 self.stripe.create_customer(&key, &new).await?
             }
         };

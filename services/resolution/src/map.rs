@@ -44,13 +44,34 @@ pub async fn receive(
     Ok(new)
 }
 
-/// The step: reads stored deliveries as resolutions. What cannot be read is parked. Answers how many it took.
+/// The step: reads stored deliveries as resolutions. What cannot be read, or what the database refuses (found by halving),
+/// is parked: it does not hold up the others. Answers how many it took.
 pub async fn map_deliveries(store: &Store, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    match map_together(store, now, limit, None).await {
+        Err(error) if !error.is_transient() && limit > 1 => {
+            Box::pin(map_deliveries(store, now, limit / 2)).await
+        }
+        Err(error) if !error.is_transient() => map_together(store, now, 1, Some(error.to_string())).await,
+        result => result,
+    }
+}
+
+/// Maps the next deliveries; with `refused`, parks them for that reason.
+async fn map_together(
+    store: &Store,
+    now: Timestamp,
+    limit: u32,
+    refused: Option<String>,
+) -> Result<usize, StoreError> {
     let tx = store.begin().await?;
     tx.claim("map").await?;
     let deliveries = resolutions::deliveries_to_map(&tx, limit).await?;
     for delivery in &deliveries {
-        if let Err(reason) = map(&tx, delivery, now).await? {
+        let mapped = match &refused {
+            Some(reason) => Err(reason.clone()),
+            None => map(&tx, delivery, now).await?,
+        };
+        if let Err(reason) = mapped {
             park(&tx, delivery, reason, now).await?;
         }
     }

@@ -248,9 +248,14 @@ async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
             let invoice =
                 invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
             let tx = store.begin().await?;
-            invoices::send_later(&tx, &invoice.id).await?;
+            let new = invoices::send_later(&tx, &invoice.id).await?;
             tx.commit().await?;
-            println!("in line for Stripe");
+            match new {
+                true => println!("in line for Stripe"),
+                false => println!(
+                    "it was sent before: see its state in `verdict invoices list`, and `verdict parked list`"
+                ),
+            }
         }
     }
     Ok(())

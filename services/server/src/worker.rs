@@ -1,6 +1,7 @@
 //! The steps of the line, run until there is nothing left to do: periodically, and when nudged.
 
 use crate::clock::{Clock, wall_clock};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
@@ -9,9 +10,12 @@ use verdict_resolution::{judge_cases, map_deliveries};
 use verdict_store::{Store, StoreError};
 
 /// How many things one transaction of a step takes.
-const BATCH: u32 = 2_000;
-/// After a nudge, so long more facts may come before the cases are judged: a case that gets several is judged once.
+const BATCH: u32 = 5_000;
+/// After a nudge, so long more facts may come before the steps begin: a case that gets several is judged once.
 const LINGER: Duration = Duration::from_millis(50);
+/// Facts first: while they stream in, the steps pause so long between passes. On a small machine judging would take from
+/// recording, and what waits in the queue is not safe here yet; what is recorded can be judged a moment later.
+const BREATH: Duration = Duration::from_millis(500);
 
 /// All steps with what they need.
 pub struct Worker {
@@ -21,6 +25,8 @@ pub struct Worker {
     backoff: Backoff,
     /// Wakes the loop.
     nudge: Notify,
+    /// Whether facts have come since the last pass.
+    nudged: AtomicBool,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -28,11 +34,20 @@ pub struct Worker {
 impl Worker {
     /// A worker; it does nothing by itself.
     pub fn new(store: Store, clock: Clock, stripe: Option<Stripe>, backoff: Backoff) -> Self {
-        Self { store, clock, stripe, backoff, nudge: Notify::new(), turn: Mutex::new(()) }
+        Self {
+            store,
+            clock,
+            stripe,
+            backoff,
+            nudge: Notify::new(),
+            nudged: AtomicBool::new(false),
+            turn: Mutex::new(()),
+        }
     }
 
     /// Tells the loop that there may be work.
     pub fn nudge(&self) {
+        self.nudged.store(true, Ordering::Relaxed);
         self.nudge.notify_one();
     }
 
@@ -46,7 +61,12 @@ impl Worker {
         let mut failures = 0_u32;
         loop {
             match self.pass().await {
-                Ok(true) => continue,
+                Ok(true) => {
+                    if self.nudged.swap(false, Ordering::Relaxed) {
+                        tokio::time::sleep(BREATH).await;
+                    }
+                    continue;
+                }
                 Ok(false) => failures = 0,
                 Err(error) => {
                     failures = failures.saturating_add(1);

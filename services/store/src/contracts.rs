@@ -23,9 +23,10 @@ pub enum Put {
 
 /// Records a contract version, and has all of the customer's cases and unpriced outcomes looked at again.
 pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, StoreError> {
-    // Nothing is judged or priced meanwhile, and of two versions put at once the second sees the first.
+    // Nothing is judged, priced or opened meanwhile, and of two versions put at once the second sees the first.
     tx.claim("judge").await?;
     tx.claim("rate").await?;
+    tx.claim("open").await?;
     let versions = of_customer(&tx.tx, &contract.customer).await?;
     let (customer, version) = (contract.customer.as_str(), i64::from(contract.version));
     if versions.iter().any(|other| other.version != contract.version && other.currency != contract.currency) {

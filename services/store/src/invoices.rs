@@ -137,12 +137,11 @@ pub struct Errand {
     pub first_tried_at: Option<Timestamp>,
 }
 
-/// Puts the push of an invoice into the outbox, in the transaction that drafts it.
-pub async fn send_later(tx: &Tx, invoice: &str) -> Result<(), StoreError> {
+/// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already.
+pub async fn send_later(tx: &Tx, invoice: &str) -> Result<bool, StoreError> {
     let sql = "INSERT INTO outbox (id, invoice_id, state, tries, next_try_at) VALUES ($1, $2, 'waiting', 0, 0) \
                ON CONFLICT (id) DO NOTHING";
-    run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await?;
-    Ok(())
+    Ok(run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await? > 0)
 }
 
 /// Leases the next errand that is due: nobody else gets it before `leased_until`. The lease is committed

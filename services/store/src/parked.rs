@@ -124,7 +124,7 @@ fn read(row: &QueryResult) -> Result<Listed, StoreError> {
 
 /// What is parked, the oldest first: at most `limit`, with the first 4,096 bytes of each body.
 pub async fn list(store: &Store, limit: u32) -> Result<Vec<Listed>, StoreError> {
-    let columns = COLUMNS.replace("body", "substr(body, 1, 4096)");
+    let columns = COLUMNS.replace("body", "COALESCE(substr(body, 1, 4096), body)");
     let sql =
         format!("SELECT {columns} FROM parked WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT $1");
     all(&store.db, &sql, [i64::from(limit).into()]).await?.iter().map(read).collect()

@@ -34,7 +34,7 @@ struct Page<'a> {
 }
 
 /// The failure-cost report: `trend` is the same by day, `reasons` the same by reason, `unknown` whatever has no
-/// price on any day.
+/// price, on any day and of any customer.
 pub fn failure_cost(
     report: &FailureCost,
     trend: &FailureCost,

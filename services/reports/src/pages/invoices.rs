@@ -1,8 +1,9 @@
 //! The pages of invoices.
 
-use super::{exact, grouped, length, moment, thousands};
+use super::{grouped, length, moment, thousands};
 use askama::Template;
-use verdict_domain::money::{Currency, minor_decimal};
+use verdict_domain::money::{Currency, decimal, minor_decimal};
+use verdict_domain::time::Timestamp;
 use verdict_store::invoices::Invoice;
 use verdict_store::ledger::Charge;
 
@@ -23,14 +24,23 @@ struct One<'a> {
     invoice: &'a Invoice,
     charges: &'a [Charge],
     shown_limit: u32,
+    decimals: usize,
 }
 
 /// One invoice, to be printed, with the charges that it rests on: those read with `shown_limit`.
 pub fn invoice(invoice: &Invoice, charges: &[Charge], shown_limit: u32) -> Result<String, askama::Error> {
-    One { invoice, charges, shown_limit }.render()
+    let lines = invoice.lines.iter().map(|line| line.amount.nanos);
+    let nanos = lines.chain(charges.iter().map(|item| item.charge.amount.nanos));
+    let decimals = nanos.map(|nanos| decimal(nanos, 2).rsplit('.').next().map_or(2, str::len)).max();
+    One { invoice, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
 }
 
 impl One<'_> {
+    /// An amount to the nano, with as many decimals as any other on the page: they stand below each other.
+    fn exact(&self, nanos: &i64) -> String {
+        thousands(&decimal(*nanos, self.decimals))
+    }
+
     fn adds_up(&self) -> bool {
         let sum: i128 = self.invoice.lines.iter().map(|line| i128::from(line.minor)).sum();
         sum == i128::from(self.invoice.total_minor)
@@ -55,4 +65,10 @@ fn signed(quantity: &i64) -> String {
 /// An amount in minor units, as it is paid.
 fn minor(minor: &i64, currency: &Currency) -> String {
     thousands(&minor_decimal(*minor, *currency))
+}
+
+/// Where a period begins or ends: seconds are not said where there are none.
+fn bound(at: &Timestamp) -> String {
+    let text = moment(at);
+    text.strip_suffix(":00").unwrap_or(&text).to_string()
 }

@@ -2,7 +2,6 @@
 
 use super::{grouped, length, moment};
 use askama::Template;
-use std::borrow::Cow;
 use verdict_store::parked::Listed;
 
 #[derive(Template)]
@@ -26,7 +25,9 @@ impl Page<'_> {
 /// How much of a body is shown.
 const SHOWN_BYTES: usize = 200;
 
-/// The first bytes as text; what is none is replaced.
-fn beginning(body: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES)])
+/// The first bytes as text; what is none, or cannot be seen, is replaced.
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES)]);
+    let seen = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
+    text.chars().map(|letter| if seen(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect()
 }

@@ -146,6 +146,7 @@ fn resolutions(body: &[u8]) -> Result<Vec<Result<ResolutionEvent, String>>, Stri
     responses(
         (status = 202, description = "Stored, now or before"),
         (status = 401, description = "Not signed by this source", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "More than 1 MiB", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Send it again later", body = ProblemBody, content_type = "application/problem+json")
     )
 )]

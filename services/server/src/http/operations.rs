@@ -31,7 +31,7 @@ struct ParkedBody {
     #[schema(value_type = String, format = DateTime)]
     parked_at: Timestamp,
     headers: String,
-    /// The bytes as they came; what is not UTF-8 in them is shown as U+FFFD.
+    /// The bytes as they came (in a list the first 4,096); what is not UTF-8 in them is shown as U+FFFD.
     body: String,
 }
 
