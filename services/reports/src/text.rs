@@ -82,8 +82,7 @@ fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
 
 /// Money for reading: to four decimals, since a resolution costs fractions of a cent.
 pub(crate) fn rounded(nanos: i64, currency: &str) -> String {
-    let decimals =
-        money::currency(currency).and_then(money::minor_exponent).map_or(2, |exponent| exponent.max(2)) + 2;
+    let decimals = money::currency(currency).and_then(money::minor_exponent).unwrap_or(2) + 2;
     let step = 10_i128.pow(9 - decimals.min(9));
     let steps = money::divide_half_away(i128::from(nanos), step).unwrap_or(0);
     let nanos = i64::try_from(i128::from(steps) * step).unwrap_or(nanos);
