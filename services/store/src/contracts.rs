@@ -124,10 +124,13 @@ pub struct DuePeriod {
     pub closes_at: Timestamp,
 }
 
-/// The periods to close at `now`, the oldest first.
+/// The periods to close at `now`: of each customer the oldest that is open, so that a later one never takes the charges
+/// of one before it that still waits.
 pub async fn periods_to_close(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<DuePeriod>, StoreError> {
-    let sql = "SELECT customer, start_at, end_at, closes_at FROM periods \
-               WHERE closed_at IS NULL AND closes_at <= $1 ORDER BY closes_at, customer LIMIT $2";
+    let sql = "SELECT customer, start_at, end_at, closes_at FROM periods p \
+               WHERE closed_at IS NULL AND closes_at <= $1 AND NOT EXISTS (SELECT 1 FROM periods earlier \
+               WHERE earlier.customer = p.customer AND earlier.start_at < p.start_at AND earlier.closed_at IS NULL) \
+               ORDER BY closes_at, customer LIMIT $2";
     let rows = all(&tx.tx, sql, [now.0.into(), i64::from(limit).into()]).await?;
     rows.iter()
         .map(|row| {
