@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// The agent gave the person a real answer.
     Answered,
+    /// The agent said something that is no answer: a greeting, a question back.
+    Replied,
     /// No answer came of it.
     Failed,
     /// The agent passed the case to a human.
@@ -51,7 +53,12 @@ macro_rules! stored_as_text {
 }
 pub(crate) use stored_as_text;
 
-stored_as_text!(Status { Answered = "answered", Failed = "failed", HandedOff = "handed_off" });
+stored_as_text!(Status {
+    Answered = "answered",
+    Replied = "replied",
+    Failed = "failed",
+    HandedOff = "handed_off",
+});
 stored_as_text!(FailureReason {
     AgentError = "agent_error",
     ProviderError = "provider_error",

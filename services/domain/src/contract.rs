@@ -1,7 +1,9 @@
 //! A contract: what a customer pays for which outcome, and how its cases are judged.
 
-use crate::judge::{Rule, WinKind};
+use crate::fact::Fact;
+use crate::judge::WinKind;
 use crate::money::{self, Currency, Money, MoneyError};
+use crate::rule::{Assumed, FollowUp, RestartedBy, Rule};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +129,7 @@ impl Contract {
         if !short(&self.bill_to.email, 256) || !self.bill_to.email.contains('@') {
             return Err(fault("bill_to.email", "must be an e-mail address"));
         }
+        check_rule(&self.rule)?;
         if self.prices.is_empty() {
             return Err(fault("prices", "needs at least one price"));
         }
@@ -161,6 +164,30 @@ impl Contract {
         };
         Some(money::parse_nanos(amount).map(|nanos| Money { nanos, currency: self.currency }))
     }
+}
+
+/// The version that a case follows: the one in force at its earliest attempt. `facts` are in order.
+pub fn of_case<'a>(versions: &'a [Contract], facts: &[Fact]) -> Option<&'a Contract> {
+    facts.iter().find(|fact| fact.attempt().is_some()).and_then(|first| in_force(versions, first.at))
+}
+
+/// Checks what the types of a rule cannot.
+pub fn check_rule(rule: &Rule) -> Result<(), ContractError> {
+    let fault = |field: &str, problem: &str| ContractError { field: field.into(), problem: problem.into() };
+    // witn, who sells the shortest, begins at a second and ends at 180 days.
+    if rule.assumed != Assumed::Never && rule.silence_window < Span(1_000_000) {
+        return Err(fault("rule.silence_window", "must be at least 1s where outcomes can be assumed"));
+    }
+    if rule.follow_up == FollowUp::Unresolved && rule.restarted_by == RestartedBy::Answers {
+        let remedy = "`unresolved` needs `restarted_by` to be `messages` or `everything`";
+        return Err(fault("rule.follow_up", remedy));
+    }
+    if rule.planned_handoffs.len() > 64
+        || rule.planned_handoffs.iter().any(|action| !(1..=64).contains(&action.chars().count()))
+    {
+        return Err(fault("rule.planned_handoffs", "must name at most 64 actions of 1 to 64 characters"));
+    }
+    Ok(())
 }
 
 /// The version in force at a time: the latest effective one, the highest among equals.

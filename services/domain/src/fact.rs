@@ -18,6 +18,18 @@ pub enum ResolutionKind {
     Reopened,
     /// Negative feedback: not solved.
     Failed,
+    /// The customer's person wrote again.
+    Message,
+    /// They wrote no more than a thank-you.
+    Acknowledged,
+    /// They gave a score.
+    Rated,
+    /// Somebody disputes the outcome of an episode.
+    Disputed,
+    /// The operator gives way to a dispute.
+    DisputeAccepted,
+    /// The operator does not.
+    DisputeRejected,
 }
 
 stored_as_text!(ResolutionKind {
@@ -26,7 +38,50 @@ stored_as_text!(ResolutionKind {
     Escalated = "escalated",
     Reopened = "reopened",
     Failed = "failed",
+    Message = "message",
+    Acknowledged = "acknowledged",
+    Rated = "rated",
+    Disputed = "disputed",
+    DisputeAccepted = "dispute_accepted",
+    DisputeRejected = "dispute_rejected",
 });
+
+/// How much a resolution proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// A signature over its bytes was verified.
+    Signed,
+    /// It was asked from the platform itself.
+    Fetched,
+    /// Whoever knows a header could have sent it.
+    Token,
+    /// The holder of one of the service's keys said so.
+    Api,
+    /// The operator decided so.
+    Operator,
+}
+
+stored_as_text!(Strength {
+    Signed = "signed",
+    Fetched = "fetched",
+    Token = "token",
+    Api = "api",
+    Operator = "operator",
+});
+
+/// The part of a resolution that the judge reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolutionFact {
+    /// What is said of the case.
+    pub kind: ResolutionKind,
+    /// The score of a rating, on the platform's scale.
+    pub score: Option<i64>,
+    /// For a dispute the name of the episode, for a decision the id of the dispute.
+    pub about: Option<String>,
+    /// How much it proves.
+    pub strength: Strength,
+}
 
 /// A resolution as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +92,16 @@ pub struct Resolution {
     pub customer: String,
     /// Which case.
     pub case: String,
-    /// What is said of it.
-    pub kind: ResolutionKind,
     /// When it occurred there.
     pub occurred_at: Timestamp,
-    /// The platform's words.
+    /// What it says.
+    pub said: ResolutionFact,
+    /// The platform's words, or the author's.
     pub reason: Option<String>,
+    /// Who said so, where it was a person or a program with a key.
+    pub author: Option<String>,
+    /// What it rests on, as a JSON object: the delivery, the rule that read it, the values that the rule looked at.
+    pub evidence: Option<String>,
 }
 
 /// The part of an attempt that the judge reads.
@@ -68,7 +127,7 @@ pub enum Said {
     /// An AI agent tried.
     Attempt(AttemptFact),
     /// Somebody spoke of the result.
-    Resolution(ResolutionKind),
+    Resolution(ResolutionFact),
 }
 
 /// One fact of a case. Facts are ordered by time, then id; the order of arrival means nothing.
@@ -91,9 +150,17 @@ impl Fact {
         }
     }
 
+    /// The resolution, if it is one.
+    pub fn resolution(&self) -> Option<&ResolutionFact> {
+        match &self.said {
+            Said::Attempt(_) => None,
+            Said::Resolution(resolution) => Some(resolution),
+        }
+    }
+
     /// Whether it is a resolution of this kind.
     pub fn is(&self, kind: ResolutionKind) -> bool {
-        self.said == Said::Resolution(kind)
+        self.resolution().is_some_and(|resolution| resolution.kind == kind)
     }
 
     /// Whether it is an attempt that ended so.

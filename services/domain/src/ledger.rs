@@ -60,7 +60,7 @@ pub struct Row {
 /// What a judgement says must stand in the ledger: each episode's charge, and its void if it has one.
 pub fn entries(facts: &[Fact], episodes: &[Episode]) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for episode in episodes {
+    for episode in episodes.iter().filter(|episode| episode.charged) {
         let Some(win) = episode.win else { continue };
         let Some(answer) = facts[win.answer].attempt() else { continue };
         let reason = match episode.verdict {

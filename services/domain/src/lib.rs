@@ -19,4 +19,5 @@ pub mod judge;
 pub mod ledger;
 pub mod money;
 pub mod period;
+pub mod rule;
 pub mod time;

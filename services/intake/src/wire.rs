@@ -74,7 +74,7 @@ pub struct AttemptEvent {
     /// When it ended: its place in the history of its case.
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
-    /// `answered`, `failed` or `handed_off`.
+    /// `answered`, `replied` (no answer: a greeting, a question back), `failed` or `handed_off`.
     #[schema(value_type = String)]
     pub status: Status,
     /// Why it failed; only with `failed`.
@@ -321,6 +321,7 @@ fn from_proto(attempt: proto::Attempt) -> Result<AttemptEvent, String> {
     };
     let status = match attempt.status() {
         proto::Status::Answered => Status::Answered,
+        proto::Status::Replied => Status::Replied,
         proto::Status::Failed => Status::Failed,
         proto::Status::HandedOff => Status::HandedOff,
         proto::Status::Unspecified => return Err(format!("status: {} is not a status", attempt.status)),

@@ -1,8 +1,16 @@
-//! The customers and what they agreed to: together they have every variant of the rule.
+//! The customers and what they agreed to: the first three together have every variant of the rule.
 
-use crate::{Assumed, Contract, ContractPrice, DAY, HOUR, MINUTE, Plan, Reopen, Rule};
+use crate::{
+    Assumed, Charges, Contract, ContractPrice, DAY, Evidence, FollowUp, HOUR, MINUTE, NegativeFeedback, Plan,
+    Reopen, RestartedBy, Rule, SilenceFrom,
+};
 use Assumed::{Never, Platform, Silence};
+use Charges::OnceACase;
+use FollowUp::Unresolved;
+use NegativeFeedback::Holds;
 use Reopen::{Keep, Void};
+use RestartedBy::{Answers, Everything};
+use SilenceFrom::FirstActivity;
 
 const SUPPORT: &str = "support.resolution";
 const REFUND: &str = "refund.processed";
@@ -21,37 +29,73 @@ pub(crate) fn contracts(plan: &Plan) -> Vec<Contract> {
         contract(
             ("globex", "Globex SE", "EUR", "Europe/Berlin", 24),
             &[(SUPPORT, "1.2", None), (REFUND, "0.355", None)],
-            rule(48 * HOUR, Never, 96 * HOUR, Void, 7 * DAY),
+            Rule {
+                restarted_by: Answers,
+                low_score: Some(2),
+                planned_handoffs: vec![REFUND.to_owned()],
+                dispute_window: 14 * DAY,
+                ..rule(48 * HOUR, Never, 96 * HOUR, Void, 7 * DAY)
+            },
         ),
         contract(
             ("initech", "Initech KK", "JPY", "Asia/Tokyo", 72),
             &[(SUPPORT, "110", Some("87.5")), (SALES, "1500", None)],
-            rule(HOUR, Silence, 24 * HOUR, Keep, 10 * DAY),
+            Rule {
+                follow_up: Unresolved,
+                negative_feedback: Holds,
+                low_score: Some(3),
+                charges: OnceACase,
+                ..rule(HOUR, Silence, 24 * HOUR, Keep, 10 * DAY)
+            },
         ),
         contract(
             ("umbrella", "Umbrella Inc", "USD", "America/New_York", 72),
             &[(SUPPORT, "0.85", Some("0.425")), (REFUND, "0.333333333", Some("0.111111111"))],
-            rule(36 * HOUR, Platform, 48 * HOUR, Void, 30 * DAY),
+            Rule {
+                silence_from: FirstActivity,
+                restarted_by: Answers,
+                planned_handoffs: vec![REFUND.to_owned(), SALES.to_owned()],
+                ..rule(36 * HOUR, Platform, 48 * HOUR, Void, 30 * DAY)
+            },
         ),
         contract(
             ("hooli", "Hooli Ltd", "USD", "UTC", 48),
             &[(SUPPORT, "0.7", Some("0.005")), (REFUND, "0.4", None), (SALES, "25", Some("15"))],
-            rule(30 * MINUTE, Silence, 90 * MINUTE, Void, 3 * DAY),
+            Rule {
+                silence_from: FirstActivity,
+                restarted_by: Everything,
+                follow_up: Unresolved,
+                charges: OnceACase,
+                ..rule(30 * MINUTE, Silence, 90 * MINUTE, Void, 3 * DAY)
+            },
         ),
         contract(
             ("stark", "Stark AG", "EUR", "UTC", 0),
             &[(SUPPORT, "0.99", Some("0")), (SALES, "8.5", Some("6.375"))],
-            rule(24 * HOUR, Platform, 12 * HOUR, Keep, 14 * DAY),
+            Rule {
+                restarted_by: Everything,
+                negative_feedback: Holds,
+                evidence: Evidence::Platform,
+                ..rule(24 * HOUR, Platform, 12 * HOUR, Keep, 14 * DAY)
+            },
         ),
         contract(
             ("wayne", "Wayne Corp", "USD", "America/New_York", 72),
             &[(SUPPORT, "2", None)],
-            rule(0, Never, 72 * HOUR, Keep, 5 * DAY),
+            Rule {
+                planned_handoffs: vec![SUPPORT.to_owned()],
+                charges: OnceACase,
+                ..rule(0, Never, 72 * HOUR, Keep, 5 * DAY)
+            },
         ),
         contract(
             ("tyrell", "Tyrell KK", "JPY", "Asia/Tokyo", 24),
             &[(REFUND, "60.5", Some("40")), (SALES, "900", Some("700"))],
-            rule(12 * HOUR, Silence, 36 * HOUR, Void, 0),
+            Rule {
+                silence_from: FirstActivity,
+                low_score: Some(1),
+                ..rule(12 * HOUR, Silence, 36 * HOUR, Void, 0)
+            },
         ),
     ];
     assert!((3..=all.len()).contains(&plan.customers), "three to eight customers");
@@ -65,7 +109,13 @@ pub(crate) fn contracts(plan: &Plan) -> Vec<Contract> {
         ..contract(
             ("acme", "Acme GmbH", "USD", "Europe/Berlin", 72),
             &[(SUPPORT, "1.095", Some("0.8")), (REFUND, "0.55", Some("0.45")), (SALES, "11", None)],
-            rule(12 * HOUR, Platform, 48 * HOUR, Keep, 14 * DAY),
+            Rule {
+                silence_from: FirstActivity,
+                restarted_by: Everything,
+                low_score: Some(3),
+                evidence: Evidence::Platform,
+                ..rule(12 * HOUR, Platform, 48 * HOUR, Keep, 14 * DAY)
+            },
         )
     };
     contracts.insert(1, second);
@@ -103,5 +153,5 @@ fn rule(
     reopen: Reopen,
     reversal_horizon: i64,
 ) -> Rule {
-    Rule { confirmed_settles_after, assumed, silence_window, reopen, reversal_horizon }
+    Rule { confirmed_settles_after, assumed, silence_window, reopen, reversal_horizon, ..Rule::default() }
 }

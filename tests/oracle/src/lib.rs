@@ -33,10 +33,11 @@ pub use generate::{Plan, generate};
 pub use hostile::{malformed, shuffle_and_duplicate};
 pub use invoices::{Invoice, Line};
 pub use money::{minor_units, nanos, round_div};
-pub use oracle::{Oracle, Posting, Verdict};
+pub use oracle::{Dispute, Judged, JudgedWin, Oracle, Posting, Verdict};
 pub use prices::{Price, price};
 pub use report::{By, Figures};
 pub use traffic::{
-    Amount, Assumed, Attempt, Contract, ContractPrice, DAY, Door, HOUR, Kind, MINUTE, NamedAmount, Reopen,
-    Resolution, Rule, SECOND, Status, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
+    Amount, Assumed, Attempt, Charges, Contract, ContractPrice, DAY, Door, Evidence, FollowUp, HOUR, Kind,
+    MINUTE, NamedAmount, NegativeFeedback, Reopen, Resolution, RestartedBy, Rule, SECOND, SilenceFrom,
+    Status, Strength, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
 };

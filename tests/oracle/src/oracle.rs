@@ -1,7 +1,7 @@
 //! From the facts to verdicts and postings: everything is recomputed from all facts, nothing is kept.
 
 use crate::judge::{Fact, Judgement, What, judge};
-use crate::{Attempt, Contract, Cost, Kind, Rule, Traffic, cost, nanos};
+use crate::{Attempt, Charges, Contract, Cost, Kind, Rule, Traffic, cost, nanos};
 use std::collections::BTreeMap;
 
 /// What the rules make of the traffic at a time. All facts are taken as known from the beginning on.
@@ -22,6 +22,52 @@ pub(crate) struct Episode<'a> {
     pub name: String,
     pub attempts: Vec<&'a Attempt>,
     pub judgement: Judgement<'a>,
+    /// Whether it has entries.
+    pub charged: bool,
+    pub disputes: Vec<Dispute>,
+}
+
+/// A dispute of an episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The id of the fact that raised it.
+    pub id: String,
+    /// Whether it was accepted; `None` while it is open.
+    pub accepted: Option<bool>,
+}
+
+/// A win, settled or on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedWin {
+    /// `confirmed` or `assumed`.
+    pub kind: &'static str,
+    /// From when on it is charged.
+    pub settles_at: i64,
+    /// The id of its deciding answer among the facts.
+    pub answer: String,
+    /// The id of the fact that speaks for it: silence has none, a planned handoff is its own.
+    pub evidence: Option<String>,
+}
+
+/// All that is held of an episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// `start`, or the id of the fact that re-opened the case.
+    pub episode: String,
+    /// `pending`, `confirmed`, `assumed`, `failed` or `void`.
+    pub verdict: &'static str,
+    /// Why it failed or is void.
+    pub reason: Option<&'static str>,
+    /// When it settled, was taken back or was given up; none while pending.
+    pub decided_at: Option<i64>,
+    /// The win that is, was taken back, or is on its way.
+    pub win: Option<JudgedWin>,
+    /// The id of the fact that refused the win or took it back.
+    pub taker: Option<String>,
+    /// Whether it has entries, priced or parked.
+    pub charged: bool,
+    /// In order.
+    pub disputes: Vec<Dispute>,
 }
 
 /// An episode's name, its verdict (`pending`, `confirmed`, `assumed`, `failed` or `void`) and the reason.
@@ -70,7 +116,9 @@ impl<'a> Oracle<'a> {
         for ((customer, name), mut facts) in facts {
             facts.sort_by(|a, b| (a.at, a.id.as_bytes()).cmp(&(b.at, b.id.as_bytes())));
             let rule = rule_of(traffic, customer, &facts);
-            cases.push(Case { customer, name, episodes: episodes(&rule, &facts, now) });
+            let mut episodes = episodes(&rule, &facts, now);
+            charge(&rule, &mut episodes);
+            cases.push(Case { customer, name, episodes });
         }
         Self { traffic, now, cases }
     }
@@ -98,6 +146,34 @@ impl<'a> Oracle<'a> {
         verdicts
     }
 
+    /// Per (customer, case) its episodes in order, with all that is held of them; those without an attempt are
+    /// left out.
+    pub fn judged(&self) -> BTreeMap<(String, String), Vec<Judged>> {
+        let mut judged: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for case in &self.cases {
+            for episode in &case.episodes {
+                let Judgement { verdict, reason, at, win, taker, .. } = episode.judgement.clone();
+                let key = (case.customer.to_owned(), case.name.to_owned());
+                judged.entry(key).or_default().push(Judged {
+                    episode: episode.name.clone(),
+                    verdict,
+                    reason,
+                    decided_at: (verdict != "pending").then_some(at),
+                    win: win.map(|win| JudgedWin {
+                        kind: win.kind,
+                        settles_at: win.settles_at,
+                        answer: win.answer.fact_id(),
+                        evidence: win.evidence,
+                    }),
+                    taker,
+                    charged: episode.charged,
+                    disputes: episode.disputes.clone(),
+                });
+            }
+        }
+        judged
+    }
+
     /// Per (customer, case) the entries that hold, by episode, a charge before its void. What no contract
     /// version or price covers is parked and not here.
     pub fn postings(&self) -> BTreeMap<(String, String), Vec<Posting>> {
@@ -115,7 +191,10 @@ impl<'a> Oracle<'a> {
 
     pub(crate) fn entries(&self, case: &Case, episode: &Episode) -> Vec<Posting> {
         let judgement = &episode.judgement;
-        let Some(win) = judgement.win else { return Vec::new() };
+        let Some(win) = &judgement.win else { return Vec::new() };
+        if !episode.charged {
+            return Vec::new();
+        }
         let Some(contract) = in_force(&self.traffic.contracts, case.customer, win.settles_at) else {
             return Vec::new();
         };
@@ -167,14 +246,14 @@ fn episodes<'a>(rule: &Rule, facts: &[Fact<'a>], now: i64) -> Vec<Episode<'a>> {
     let mut facts_of_episode = Vec::new();
     for fact in facts {
         if fact.is(Kind::Reopened) {
-            episodes.extend(episode(rule, &name, &facts_of_episode, Some(fact.at), now));
+            episodes.extend(episode(rule, &name, &facts_of_episode, Some(fact), facts, now));
             name.clone_from(&fact.id);
             facts_of_episode.clear();
         } else {
             facts_of_episode.push(fact.clone());
         }
     }
-    episodes.extend(episode(rule, &name, &facts_of_episode, None, now));
+    episodes.extend(episode(rule, &name, &facts_of_episode, None, facts, now));
     episodes
 }
 
@@ -182,10 +261,59 @@ fn episode<'a>(
     rule: &Rule,
     name: &str,
     facts: &[Fact<'a>],
-    closed_at: Option<i64>,
+    closing: Option<&Fact<'a>>,
+    facts_of_case: &[Fact<'a>],
     now: i64,
 ) -> Option<Episode<'a>> {
-    let judgement = judge(rule, facts, closed_at, now)?;
-    let attempts = facts.iter().filter_map(Fact::attempt).collect();
-    Some(Episode { name: name.to_owned(), attempts, judgement })
+    let decided = disputes(name, facts, facts_of_case);
+    let accepts = |fact: &&Fact| {
+        let decides = |decision: &&Fact| decision.id == fact.id;
+        fact.is(Kind::DisputeAccepted)
+            && decided.iter().any(|(_, decision)| decision.as_ref().is_some_and(decides))
+    };
+    let accepted = facts_of_case.iter().find(accepts);
+    let dispute = |(raised, decision): &(&Fact, Option<&Fact>)| Dispute {
+        id: raised.id.clone(),
+        accepted: decision.map(|decision| decision.is(Kind::DisputeAccepted)),
+    };
+    Some(Episode {
+        name: name.to_owned(),
+        attempts: facts.iter().filter_map(Fact::attempt).collect(),
+        judgement: judge(rule, facts, closing, accepted, now)?,
+        charged: false,
+        disputes: decided.iter().map(dispute).collect(),
+    })
+}
+
+/// RULES, "Disputes": those of an episode, each with the fact that decided it.
+fn disputes<'f, 'a>(
+    episode: &str,
+    facts: &[Fact],
+    facts_of_case: &'f [Fact<'a>],
+) -> Vec<(&'f Fact<'a>, Option<&'f Fact<'a>>)> {
+    let about = |fact: &Fact| fact.resolution().and_then(|resolution| resolution.about.clone());
+    let is_decision = |fact: &Fact| fact.is(Kind::DisputeAccepted) || fact.is(Kind::DisputeRejected);
+    let mut disputes = Vec::new();
+    for raised in facts_of_case.iter().filter(|fact| fact.is(Kind::Disputed)) {
+        let is_of_episode = match about(raised) {
+            Some(about) => about == episode,
+            None => facts.iter().any(|fact| fact.id == raised.id),
+        };
+        if is_of_episode {
+            let decides = |fact: &&Fact| is_decision(fact) && about(fact).as_ref() == Some(&raised.id);
+            disputes.push((raised, facts_of_case.iter().find(decides)));
+        }
+    }
+    disputes
+}
+
+/// RULES, "Outcomes: what is posted".
+fn charge(rule: &Rule, episodes: &mut [Episode]) {
+    let mut won = false;
+    for episode in episodes {
+        let verdict = episode.judgement.verdict;
+        let in_the_way = won && rule.charges == Charges::OnceACase;
+        episode.charged = matches!(verdict, "confirmed" | "assumed" | "void") && !in_the_way;
+        won |= matches!(verdict, "confirmed" | "assumed");
+    }
 }

@@ -116,8 +116,8 @@ impl Oracle<'_> {
                 if verdict == "pending" {
                     continue;
                 }
-                let named = judgement.win.map_or(judgement.last, |win| win.answer);
-                let priced_at = judgement.win.map_or(judgement.at, |win| win.settles_at);
+                let named = judgement.win.as_ref().map_or(judgement.last, |win| win.answer);
+                let priced_at = judgement.win.as_ref().map_or(judgement.at, |win| win.settles_at);
                 let contract = in_force(&self.traffic.contracts, case.customer, priced_at);
                 let outcome = Tags {
                     at: judgement.at,

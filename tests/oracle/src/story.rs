@@ -3,8 +3,8 @@
 use crate::attempts::attempt;
 use crate::generate::Random;
 use crate::{Attempt, Contract, DAY, Door, HOUR, Kind, MINUTE, Resolution, Rule, Status};
-use Kind::{Assumed, Confirmed, Escalated, Reopened};
-use Status::{Answered, HandedOff};
+use Kind::{Acknowledged, Assumed, Confirmed, Escalated, Message, Rated, Reopened};
+use Status::{Answered, HandedOff, Replied};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use std::ops::Range;
@@ -46,8 +46,24 @@ impl<'a> Story<'a> {
     fn go_on(&mut self) {
         let horizon = self.rule.reversal_horizon;
         match self.random.random_range(0..100) {
-            0..22 => self.confirmed(4),
-            22..37 => self.tries(4),
+            0..18 => self.confirmed(4),
+            18..20 => {
+                // Greeted only, at times until the customer gives up.
+                self.attempt(Replied);
+                self.chat();
+            }
+            20..22 => {
+                self.tries(2);
+                self.wait(0..2 * self.rule.silence_window);
+                self.rate();
+                self.tries(1);
+            }
+            22..33 => self.tries(4),
+            33..37 => {
+                self.tries(2);
+                self.chat();
+                self.tries(1);
+            }
             37..45 => {
                 // The platform's word comes early or late, and mostly to those who do not wait for it.
                 self.tries(4);
@@ -113,7 +129,8 @@ impl<'a> Story<'a> {
                 }
             }
             87..88 => {
-                let kinds = [Confirmed, Assumed, Escalated, Reopened, Kind::Failed];
+                let kinds =
+                    [Confirmed, Assumed, Escalated, Reopened, Kind::Failed, Message, Acknowledged, Rated];
                 let kind = *kinds.choose(self.random).expect("some");
                 self.resolve(kind);
             }
@@ -129,7 +146,7 @@ impl<'a> Story<'a> {
     /// Facts at the very microsecond of a bound, and one beside it.
     fn on_the_edge(&mut self) {
         let off = self.random.random_range(-1..=1);
-        match self.random.random_range(0..6) {
+        match self.random.random_range(0..8) {
             0 => {
                 self.attempt(Answered);
                 self.resolve(Confirmed);
@@ -159,6 +176,19 @@ impl<'a> Story<'a> {
                 self.take_back();
                 self.any_attempt();
             }
+            5 => {
+                self.attempt(Answered);
+                self.clock += self.rule.silence_window + off;
+                self.chat();
+            }
+            6 => {
+                // Bad feedback on what is waiting to settle, and another try.
+                self.attempt(Answered);
+                self.resolve(Confirmed);
+                self.clock += self.rule.confirmed_settles_after + off;
+                self.rate();
+                self.attempt(Answered);
+            }
             _ => {
                 // At one time; the order is that of the ids, and differs by the door.
                 self.attempt(Answered);
@@ -173,11 +203,21 @@ impl<'a> Story<'a> {
     /// Up to so many attempts, the last of them an answer.
     fn tries(&mut self, most: u32) {
         for _ in 1..self.random.random_range(1..=most) {
-            let status = if self.random.random_ratio(3, 4) { Status::Failed } else { Answered };
+            let status = match self.random.random_range(0..8) {
+                0 => Replied,
+                1..3 => Answered,
+                _ => Status::Failed,
+            };
             self.attempt(status);
             self.wait(MINUTE..2 * HOUR);
+            if self.random.random_ratio(1, 10) {
+                self.chat();
+            }
         }
         self.attempt(Answered);
+        if self.random.random_ratio(1, 10) {
+            self.chat();
+        }
     }
 
     fn confirmed(&mut self, most: u32) {
@@ -204,9 +244,24 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// The customer writes: something more, or mere thanks.
+    fn chat(&mut self) {
+        let kind = if self.random.random_ratio(1, 2) { Message } else { Acknowledged };
+        self.wait(0..HOUR);
+        self.resolve(kind);
+        self.wait(0..HOUR);
+    }
+
+    /// The customer gives a score, or says that it is not solved.
+    fn rate(&mut self) {
+        let kind = if self.random.random_ratio(3, 4) { Rated } else { Kind::Failed };
+        self.resolve(kind);
+    }
+
     fn take_back(&mut self) {
-        match self.random.random_range(0..4) {
+        match self.random.random_range(0..5) {
             0 => self.resolve(Escalated),
+            3 => self.rate(),
             1 => self.resolve(Kind::Failed),
             2 => self.resolve(Reopened),
             _ => self.attempt(HandedOff),
@@ -214,7 +269,7 @@ impl<'a> Story<'a> {
     }
 
     fn any_attempt(&mut self) {
-        let status = *[Answered, Status::Failed, HandedOff].choose(self.random).expect("some");
+        let status = *[Answered, Replied, Status::Failed, HandedOff].choose(self.random).expect("some");
         self.attempt(status);
     }
 
@@ -235,8 +290,8 @@ impl<'a> Story<'a> {
         let count = self.resolutions.iter().filter(|resolution| resolution.door == door).count();
         // A platform's delivery ids are its own, whatever customer they are about; an API caller's are per customer.
         let id = match door {
-            Door::Webhook => format!("msg-{}-{:06}-{count}", self.customer, self.number),
             Door::Api => format!("res-{:06}-{count}", self.number),
+            _ => format!("msg-{}-{:06}-{count}", self.customer, self.number),
         };
         self.resolutions.push(Resolution {
             id,
@@ -245,6 +300,9 @@ impl<'a> Story<'a> {
             kind,
             occurred_at: self.clock,
             reason,
+            score: (kind == Rated).then(|| self.random.random_range(1..=5)),
+            about: None,
+            strength: door.strength(),
             door,
         });
     }

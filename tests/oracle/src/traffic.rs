@@ -63,8 +63,17 @@ pub struct Rule {
     pub confirmed_settles_after: i64,
     pub assumed: Assumed,
     pub silence_window: i64,
+    pub silence_from: SilenceFrom,
+    pub restarted_by: RestartedBy,
+    pub follow_up: FollowUp,
+    pub negative_feedback: NegativeFeedback,
+    pub low_score: Option<i64>,
+    pub planned_handoffs: Vec<String>,
+    pub evidence: Evidence,
     pub reopen: Reopen,
+    pub charges: Charges,
     pub reversal_horizon: i64,
+    pub dispute_window: i64,
 }
 
 /// Whose word makes an outcome an assumed one.
@@ -77,6 +86,52 @@ pub enum Assumed {
     Never,
 }
 
+/// From when on the silence is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum SilenceFrom {
+    LastActivity,
+    FirstActivity,
+}
+
+/// Which facts beside the attempts are activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum RestartedBy {
+    Answers,
+    Messages,
+    Everything,
+}
+
+/// What a message after the answer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum FollowUp {
+    Waits,
+    Unresolved,
+}
+
+/// What negative feedback does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum NegativeFeedback {
+    Refuses,
+    Holds,
+}
+
+/// Whose word of a win counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Evidence {
+    Any,
+    Platform,
+}
+
 /// What a re-open does to the outcome before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +141,15 @@ pub enum Reopen {
     Keep,
 }
 
+/// How often a case is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Charges {
+    EachEpisode,
+    OnceACase,
+}
+
 impl Default for Rule {
     /// The rule of a case that no contract version covers.
     fn default() -> Self {
@@ -93,9 +157,43 @@ impl Default for Rule {
             confirmed_settles_after: 24 * HOUR,
             assumed: Assumed::Silence,
             silence_window: 72 * HOUR,
+            silence_from: SilenceFrom::LastActivity,
+            restarted_by: RestartedBy::Messages,
+            follow_up: FollowUp::Waits,
+            negative_feedback: NegativeFeedback::Refuses,
+            low_score: None,
+            planned_handoffs: Vec::new(),
+            evidence: Evidence::Any,
             reopen: Reopen::Void,
+            charges: Charges::EachEpisode,
             reversal_horizon: 30 * DAY,
+            dispute_window: 30 * DAY,
         }
+    }
+}
+
+impl Rule {
+    /// As contracts write it.
+    pub fn to_json(&self) -> Value {
+        let mut rule = json!({
+            "confirmed_settles_after": duration(self.confirmed_settles_after),
+            "assumed": self.assumed,
+            "silence_window": duration(self.silence_window),
+            "silence_from": self.silence_from,
+            "restarted_by": self.restarted_by,
+            "follow_up": self.follow_up,
+            "negative_feedback": self.negative_feedback,
+            "planned_handoffs": self.planned_handoffs,
+            "evidence": self.evidence,
+            "reopen": self.reopen,
+            "charges": self.charges,
+            "reversal_horizon": duration(self.reversal_horizon),
+            "dispute_window": duration(self.dispute_window),
+        });
+        if let Some(low_score) = self.low_score {
+            rule["low_score"] = json!(low_score);
+        }
+        rule
     }
 }
 
@@ -112,13 +210,7 @@ impl Contract {
             "grace": format!("{}h", self.grace_hours),
             "bill_to": { "name": self.bill_to_name, "email": self.bill_to_email },
             "prices": self.prices,
-            "rule": {
-                "confirmed_settles_after": duration(self.rule.confirmed_settles_after),
-                "assumed": self.rule.assumed,
-                "silence_window": duration(self.rule.silence_window),
-                "reopen": self.rule.reopen,
-                "reversal_horizon": duration(self.rule.reversal_horizon),
-            },
+            "rule": self.rule.to_json(),
         })
     }
 }
@@ -194,6 +286,7 @@ pub struct NamedAmount {
 #[expect(missing_docs, reason = "the variants are the proto's")]
 pub enum Status {
     Answered,
+    Replied,
     Failed,
     HandedOff,
 }
@@ -225,6 +318,12 @@ pub struct Resolution {
     pub occurred_at: i64,
     /// Why, in the sender's words.
     pub reason: Option<String>,
+    /// The score of a rating.
+    pub score: Option<i64>,
+    /// For a dispute the name of an episode, for a decision the fact id of a dispute. No door of [`Door`] takes it.
+    pub about: Option<String>,
+    /// How much it proves; what comes in by a door has [`Door::strength`].
+    pub strength: Strength,
     /// Which way it comes in.
     pub door: Door,
 }
@@ -239,6 +338,24 @@ pub enum Kind {
     Escalated,
     Reopened,
     Failed,
+    Message,
+    Acknowledged,
+    Rated,
+    Disputed,
+    DisputeAccepted,
+    DisputeRejected,
+}
+
+/// How much a resolution proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Strength {
+    Signed,
+    Fetched,
+    Token,
+    Api,
+    Operator,
 }
 
 /// The way a resolution comes in.
@@ -246,8 +363,20 @@ pub enum Kind {
 pub enum Door {
     /// A signed delivery of the source [`WEBHOOK_SOURCE`], its id in the `webhook-id` header.
     Webhook,
+    /// The same of another source, of this name.
+    Source(&'static str),
     /// `POST /v1/resolutions`.
     Api,
+}
+
+impl Door {
+    /// How much a resolution proves that comes in this way.
+    pub fn strength(self) -> Strength {
+        match self {
+            Self::Webhook | Self::Source(_) => Strength::Signed,
+            Self::Api => Strength::Api,
+        }
+    }
 }
 
 impl Resolution {
@@ -260,7 +389,7 @@ impl Resolution {
             "kind": self.kind,
             "occurred_at": rfc3339(self.occurred_at),
         });
-        self.add_reason(&mut body);
+        self.add_optional(&mut body);
         body
     }
 
@@ -272,7 +401,7 @@ impl Resolution {
             "case": self.case,
             "occurred_at": rfc3339(self.occurred_at),
         });
-        self.add_reason(&mut data);
+        self.add_optional(&mut data);
         json!({
             "type": format!("resolution.{}", kind.as_str().expect("a name")),
             "timestamp": rfc3339(self.occurred_at),
@@ -284,12 +413,16 @@ impl Resolution {
     pub fn fact_id(&self) -> String {
         let source = match self.door {
             Door::Webhook => WEBHOOK_SOURCE,
+            Door::Source(name) => name,
             Door::Api => "api",
         };
         format!("{source}:{}", self.id)
     }
 
-    fn add_reason(&self, body: &mut Value) {
+    fn add_optional(&self, body: &mut Value) {
+        if let Some(score) = self.score {
+            body["score"] = json!(score);
+        }
         if let Some(reason) = &self.reason {
             body["reason"] = json!(reason);
         }

@@ -63,9 +63,29 @@ fn everything_occurs() {
         assert_eq!(assumed, BTreeSet::from([Assumed::Silence, Assumed::Platform, Assumed::Never]));
         let reopen: BTreeSet<_> = rules().map(|rule| rule.reopen).collect();
         assert_eq!(reopen, BTreeSet::from([Reopen::Void, Reopen::Keep]));
+        let silence_from: BTreeSet<_> = rules().map(|rule| rule.silence_from).collect();
+        assert_eq!(silence_from, BTreeSet::from([SilenceFrom::LastActivity, SilenceFrom::FirstActivity]));
+        let restarted_by: BTreeSet<_> = rules().map(|rule| rule.restarted_by).collect();
+        let every = [RestartedBy::Answers, RestartedBy::Messages, RestartedBy::Everything];
+        assert_eq!(restarted_by, BTreeSet::from(every));
+        let follow_up: BTreeSet<_> = rules().map(|rule| rule.follow_up).collect();
+        assert_eq!(follow_up, BTreeSet::from([FollowUp::Waits, FollowUp::Unresolved]));
+        let negative: BTreeSet<_> = rules().map(|rule| rule.negative_feedback).collect();
+        assert_eq!(negative, BTreeSet::from([NegativeFeedback::Refuses, NegativeFeedback::Holds]));
+        let evidence: BTreeSet<_> = rules().map(|rule| rule.evidence).collect();
+        assert_eq!(evidence, BTreeSet::from([Evidence::Any, Evidence::Platform]));
+        let charges: BTreeSet<_> = rules().map(|rule| rule.charges).collect();
+        assert_eq!(charges, BTreeSet::from([Charges::EachEpisode, Charges::OnceACase]));
+        let low_score: BTreeSet<_> = rules().map(|rule| rule.low_score.is_some()).collect();
+        let planned: BTreeSet<_> = rules().map(|rule| !rule.planned_handoffs.is_empty()).collect();
+        assert_eq!([low_score, planned], [BTreeSet::from([false, true]), BTreeSet::from([false, true])]);
 
         let doors: BTreeSet<_> = traffic.resolutions.iter().map(|fact| (fact.door, fact.kind)).collect();
-        assert_eq!(doors.len(), 2 * 5);
+        let kinds: BTreeSet<_> = doors.iter().map(|(_, kind)| *kind).collect();
+        // All but disputes and what is decided of them: they come in by no door of the generator.
+        assert_eq!((kinds.len(), doors.len()), (8, 2 * 8));
+        let statuses: BTreeSet<_> = traffic.attempts.iter().map(|attempt| attempt.status).collect();
+        assert_eq!(statuses.len(), 4);
         let costs = oracle.costs();
         assert!(costs.values().any(|cost| !cost.known));
         let currencies: BTreeSet<_> = costs.values().map(|cost| cost.currency.as_str()).collect();
@@ -119,9 +139,20 @@ fn json_has_the_shapes_of_the_interfaces() {
         "bill_to": { "name": "Acme GmbH", "email": "billing@acme.example" },
         "prices": [{ "action": "support.resolution", "amount": "0.99", "assumed_amount": "0.79" }],
         "rule": { "confirmed_settles_after": "1800s", "assumed": "silence", "silence_window": "72h",
-            "reopen": "void", "reversal_horizon": "30d" },
+            "silence_from": "first_activity", "restarted_by": "messages", "follow_up": "waits",
+            "negative_feedback": "refuses", "low_score": 2, "planned_handoffs": ["refund.processed"],
+            "evidence": "any", "reopen": "void", "charges": "once_a_case", "reversal_horizon": "30d",
+            "dispute_window": "14d" },
     });
-    let rule = Rule { confirmed_settles_after: 30 * MINUTE, ..Rule::default() };
+    let rule = Rule {
+        confirmed_settles_after: 30 * MINUTE,
+        silence_from: SilenceFrom::FirstActivity,
+        low_score: Some(2),
+        planned_handoffs: vec!["refund.processed".into()],
+        charges: Charges::OnceACase,
+        dispute_window: 14 * DAY,
+        ..Rule::default()
+    };
     assert_eq!(super::contract(rule).to_json(), contract);
 
     let mut attempt = acme(Rule::default()).failed("a1", T + 1).attempts.remove(0);
@@ -147,6 +178,12 @@ fn json_has_the_shapes_of_the_interfaces() {
         "data": { "customer": "acme", "case": "c1", "occurred_at": "2026-09-01T00:00:00.000000Z",
             "reason": "again" } });
     assert_eq!(resolution.to_webhook_body(), body);
+
+    let rating = acme(Rule::default()).rated("r2", T, 3).resolutions.remove(0);
+    let body = json!({ "id": "r2", "customer": "acme", "case": "c1", "kind": "rated", "score": 3,
+        "occurred_at": "2026-09-01T00:00:00.000000Z" });
+    assert_eq!(rating.to_json(), body);
+    assert_eq!(rating.to_webhook_body()["data"]["score"], json!(3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Cases worked by hand from the text of the rules.
 
 mod billing;
+mod fields;
 mod generator;
 mod reports;
 mod verdicts;
@@ -80,6 +81,9 @@ impl Traffic {
             kind,
             occurred_at: at,
             reason: None,
+            score: None,
+            about: None,
+            strength: door.strength(),
             door,
         });
         self
@@ -88,6 +92,31 @@ impl Traffic {
     /// A resolution through the API.
     fn resolved(self, id: &str, at: i64, kind: Kind) -> Self {
         self.resolved_by(Door::Api, id, at, kind)
+    }
+
+    /// A rating through the API.
+    fn rated(self, id: &str, at: i64, score: i64) -> Self {
+        let mut traffic = self.resolved(id, at, Kind::Rated);
+        traffic.resolutions.last_mut().unwrap().score = Some(score);
+        traffic
+    }
+
+    /// The last resolution is about this.
+    fn about(mut self, about: &str) -> Self {
+        self.resolutions.last_mut().unwrap().about = Some(about.into());
+        self
+    }
+
+    /// The last resolution proves so much.
+    fn by(mut self, strength: Strength) -> Self {
+        self.resolutions.last_mut().unwrap().strength = strength;
+        self
+    }
+
+    /// The last attempt works toward this action.
+    fn toward(mut self, action: &str) -> Self {
+        self.attempts.last_mut().unwrap().action = action.into();
+        self
     }
 
     /// The last attempt belongs to another case.
