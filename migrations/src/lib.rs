@@ -35,6 +35,9 @@ impl MigratorTrait for Migrator {
             "0007_figures",
             "0008_access",
             "0009_parked",
+            "0010_evidence",
+            "0011_sources",
+            "0012_statistics",
         ]
     }
 }
@@ -48,7 +51,7 @@ impl MigrationName for SqlFile {
 #[async_trait::async_trait]
 impl MigrationTrait for SqlFile {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
+        // `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
         // is an error and does not silently become a float.
         let words = match manager.get_database_backend() {
             DbBackend::Postgres => [
@@ -57,6 +60,7 @@ impl MigrationTrait for SqlFile {
                 ("{clustered}", ""),
                 ("{plain}", ""),
                 ("{hot}", "WITH (fillfactor = 50)"),
+                ("{sqlite} ", "-- "),
             ],
             _ => [
                 ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
@@ -64,6 +68,7 @@ impl MigrationTrait for SqlFile {
                 ("{clustered}", "WITHOUT ROWID, STRICT"),
                 ("{plain}", "STRICT"),
                 (" BIGINT", " INTEGER"),
+                ("{sqlite} ", ""),
             ],
         };
         let sql = words.iter().fold(self.1.to_string(), |sql, (word, meaning)| sql.replace(word, meaning));

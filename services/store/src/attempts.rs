@@ -3,7 +3,7 @@
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::{self, CaseKey};
 use crate::connect::{Store, StoreError, Tx, all, known};
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 use std::collections::HashSet;
 use verdict_domain::attempt::{Attempt, Cost, FailureReason, Status};
 use verdict_domain::fact::{AttemptFact, Fact, Said};
@@ -98,38 +98,43 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
     ]
 }
 
+/// What of an attempt (of the table `a`) the judge reads, as [`read_fact`] expects it.
+pub(crate) const FACT_COLUMNS: &str = "a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
+     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at";
+
 /// The attempts of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
-    let select = "SELECT a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
-                  a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at \
-                  FROM keys JOIN attempts a ON a.customer = keys.customer AND a.case_id = keys.key";
-    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), select).await?;
-    let mut facts = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id: String = row.try_get_by_index(2)?;
-        let status: String = row.try_get_by_index(3)?;
-        let failure: Option<String> = row.try_get_by_index(4)?;
-        let currency: String = row.try_get_by_index(10)?;
-        let attempt = AttemptFact {
-            status: known(Status::parse(&status), "status", &status)?,
-            failure_reason: match failure {
-                Some(reason) => Some(known(FailureReason::parse(&reason), "failure_reason", &reason)?),
-                None => None,
-            },
-            agent: row.try_get_by_index(5)?,
-            action: row.try_get_by_index(6)?,
-            model: row.try_get_by_index(7)?,
-            cost: Cost {
-                model_nanos: row.try_get_by_index(8)?,
-                other_nanos: row.try_get_by_index(9)?,
-                currency: known(money::currency(&currency).ok(), "currency", &currency)?,
-            },
-        };
-        let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
-        let at = Timestamp(row.try_get_by_index(11)?);
-        facts.push((key, Fact { at, id: format!("attempt:{id}"), said: Said::Attempt(attempt) }));
-    }
-    Ok(facts)
+    let select = format!(
+        "SELECT {FACT_COLUMNS} FROM keys JOIN attempts a {} ON a.customer = keys.customer AND a.case_id = keys.key",
+        bulk::by_case(&tx.tx, "attempts")
+    );
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await?;
+    rows.iter().map(read_fact).collect()
+}
+
+pub(crate) fn read_fact(row: &QueryResult) -> Result<(CaseKey, Fact), StoreError> {
+    let id: String = row.try_get_by_index(2)?;
+    let status: String = row.try_get_by_index(3)?;
+    let failure: Option<String> = row.try_get_by_index(4)?;
+    let currency: String = row.try_get_by_index(10)?;
+    let attempt = AttemptFact {
+        status: known(Status::parse(&status), "status", &status)?,
+        failure_reason: match failure {
+            Some(reason) => Some(known(FailureReason::parse(&reason), "failure_reason", &reason)?),
+            None => None,
+        },
+        agent: row.try_get_by_index(5)?,
+        action: row.try_get_by_index(6)?,
+        model: row.try_get_by_index(7)?,
+        cost: Cost {
+            model_nanos: row.try_get_by_index(8)?,
+            other_nanos: row.try_get_by_index(9)?,
+            currency: known(money::currency(&currency).ok(), "currency", &currency)?,
+        },
+    };
+    let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+    let at = Timestamp(row.try_get_by_index(11)?);
+    Ok((key, Fact { at, id: format!("attempt:{id}"), said: Said::Attempt(attempt) }))
 }
 
 /// A model whose attempts have no price.

@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 pub(crate) enum Kind {
     Text,
     Int,
+    Bytes,
     /// Never the empty string: that stands for NULL on the way to PostgreSQL, whose arrays here hold no NULLs.
     TextOrNull,
     /// Never the least integer, for the same reason.
@@ -94,6 +95,7 @@ fn arrays(insert: &Insert, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
         casts.push(match kind {
             Kind::Text | Kind::TextOrNull => format!("${n}::text[]"),
             Kind::Int | Kind::IntOrNull => format!("${n}::bigint[]"),
+            Kind::Bytes => format!("${n}::bytea[]"),
         });
     }
     let names: Vec<String> = (1..=insert.columns.len()).map(|n| format!("c{n}")).collect();
@@ -107,6 +109,7 @@ fn arrays(insert: &Insert, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
         let kind = match kind {
             Kind::Text | Kind::TextOrNull => ArrayType::String,
             Kind::Int | Kind::IntOrNull => ArrayType::BigInt,
+            Kind::Bytes => ArrayType::Bytes,
         };
         Value::Array(kind, Some(Box::new(column)))
     });
@@ -141,4 +144,14 @@ pub(crate) async fn select_by_keys<'a>(
         "WITH keys AS (SELECT * FROM UNNEST($1::text[], $2::text[]) AS rows (customer, key)) {select}"
     );
     all(on, &sql, [array(customers), array(keys)]).await
+}
+
+/// The index that finds the rows of a table by case, as the statement must name it. SQLite has to be told: without
+/// statistics it takes the primary key, which begins with the customer too, and for each case reads all that the customer
+/// has.
+pub(crate) fn by_case(on: &impl ConnectionTrait, table: &str) -> String {
+    match on.get_database_backend() {
+        DbBackend::Sqlite => format!("INDEXED BY {table}_of_case"),
+        _ => String::new(),
+    }
 }

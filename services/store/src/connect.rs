@@ -2,8 +2,9 @@
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, Value,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ pub struct Store {
     turn: Option<Arc<Mutex<()>>>,
 }
 
-/// A transaction that writes. Dropped without [`Tx::commit`], it leaves nothing behind.
+/// A transaction that writes, or a [`Store::snapshot`]. Dropped without [`Tx::commit`], it leaves nothing behind.
 pub struct Tx {
     pub(crate) tx: DatabaseTransaction,
     _turn: Option<OwnedMutexGuard<()>>,
@@ -129,6 +130,23 @@ impl Store {
             ..TransactionOptions::default()
         };
         Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: turn })
+    }
+
+    /// Begins a transaction that only reads: all that is read in it is of one moment, and no writer waits for it.
+    /// (PostgreSQL refuses to write in it.)
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        let options = match self.db.get_database_backend() {
+            DbBackend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Deferred),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: None })
     }
 
     /// Whether the database answers.

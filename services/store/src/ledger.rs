@@ -2,7 +2,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
-use crate::connect::{Store, StoreError, Tx, all, from_json, known, run, to_json};
+use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::invoice;
@@ -11,10 +11,10 @@ use verdict_domain::ledger::{Entry, EntryKind, Row};
 use verdict_domain::money::{self, Money};
 use verdict_domain::time::Timestamp;
 
-const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
+pub(crate) const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
      o.agent, o.model, o.effective_at, o.reason, o.reverses, o.facts";
 
-fn read_outcome(row: &QueryResult) -> Result<(CaseKey, Row), StoreError> {
+pub(crate) fn read_outcome(row: &QueryResult) -> Result<(CaseKey, Row), StoreError> {
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
     let (kind, win): (String, String) = (row.try_get_by_index(4)?, row.try_get_by_index(6)?);
     let reason: Option<String> = row.try_get_by_index(11)?;
@@ -260,4 +260,17 @@ pub async fn charges_on_invoice(store: &Store, invoice: &str, limit: u32) -> Res
     );
     let rows = all(&store.db, &sql, [invoice.into(), i64::from(limit).into()]).await?;
     rows.iter().map(read_charge).collect()
+}
+
+/// When the charge of an episode that stands last was put on an invoice; `None` if it is on none.
+pub async fn invoiced_at(tx: &Tx, key: &CaseKey, episode: &str) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT i.drafted_at FROM outcomes o \
+               JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
+               LEFT JOIN invoices i ON i.id = c.invoice_id \
+               WHERE o.customer = $1 AND o.case_id = $2 AND o.episode = $3 AND o.kind = 'charge' \
+               ORDER BY o.seq DESC LIMIT 1";
+    let values = [key.customer.as_str().into(), key.case.as_str().into(), episode.into()];
+    let Some(row) = one(&tx.tx, sql, values).await? else { return Ok(None) };
+    let at: Option<i64> = row.try_get_by_index(0)?;
+    Ok(at.map(Timestamp))
 }

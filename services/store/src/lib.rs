@@ -10,17 +10,22 @@
 //! - The same functions serve PostgreSQL and SQLite.
 
 pub mod access;
+pub mod alerts;
 pub mod attempts;
 mod bulk;
 pub mod cases;
 mod connect;
 pub mod contracts;
+pub mod deliveries;
 pub mod figures;
+pub mod history;
 pub mod invoices;
 pub mod ledger;
 pub mod parked;
+pub mod quarantine;
 pub mod resolutions;
+pub mod sources;
 mod status;
 
 pub use connect::{Store, StoreError, Tx};
-pub use status::{Status, status};
+pub use status::{Status, is_anything_due, status};

@@ -19,6 +19,8 @@ pub enum Origin {
     Outcome,
     /// An errand that Stripe refused for good; `reference` is the errand's id.
     Outbox,
+    /// A fetch that a platform refused for good; `reference` is a JSON array: source, id.
+    Fetch,
 }
 
 impl Origin {
@@ -30,11 +32,12 @@ impl Origin {
             Self::Case => "case",
             Self::Outcome => "outcome",
             Self::Outbox => "outbox",
+            Self::Fetch => "fetch",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Attempt, Self::Delivery, Self::Case, Self::Outcome, Self::Outbox]
+        [Self::Attempt, Self::Delivery, Self::Case, Self::Outcome, Self::Outbox, Self::Fetch]
             .into_iter()
             .find(|o| o.as_str() == text)
     }

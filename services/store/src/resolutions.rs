@@ -1,69 +1,11 @@
-//! Webhook deliveries as they came, and the resolutions read from them.
+//! Resolutions: recorded in batches, read by case.
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::{self, CaseKey};
-use crate::connect::{StoreError, Tx, all, known, run};
-use sea_orm::Value;
-use verdict_domain::fact::{Fact, Resolution, ResolutionKind, Said};
+use crate::connect::{Store, StoreError, Tx, all, known, one};
+use sea_orm::{QueryResult, Value};
+use verdict_domain::fact::{Fact, Resolution, ResolutionFact, ResolutionKind, Said, Strength};
 use verdict_domain::time::Timestamp;
-
-/// A webhook delivery whose signature was good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Which source sent it.
-    pub source: String,
-    /// The sender's own id for it: the same on each retry.
-    pub id: String,
-    /// The headers, as JSON.
-    pub headers: String,
-    /// The body, byte for byte.
-    pub body: Vec<u8>,
-    /// Which of the source's secrets verified it, by its place in the configuration.
-    pub secret: String,
-}
-
-/// Stores a delivery; `false` if it is there already.
-pub async fn store_delivery(tx: &Tx, delivery: Delivery, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO deliveries (source, id, headers, body, secret, received_at, state) \
-               VALUES ($1, $2, $3, $4, $5, $6, 'received') ON CONFLICT (source, id) DO NOTHING";
-    let Delivery { source, id, headers, body, secret } = delivery;
-    let values = [source.into(), id.into(), headers.into(), body.into(), secret.into(), now.0.into()];
-    Ok(run(&tx.tx, sql, values).await? > 0)
-}
-
-/// The oldest deliveries that wait to be mapped.
-pub async fn deliveries_to_map(tx: &Tx, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-    let sql = "SELECT source, id, headers, body, secret FROM deliveries WHERE state = 'received' \
-               ORDER BY received_at, source, id LIMIT $1";
-    read_deliveries(all(&tx.tx, sql, [i64::from(limit).into()]).await?)
-}
-
-/// One delivery.
-pub async fn delivery(tx: &Tx, source: &str, id: &str) -> Result<Option<Delivery>, StoreError> {
-    let sql = "SELECT source, id, headers, body, secret FROM deliveries WHERE source = $1 AND id = $2";
-    Ok(read_deliveries(all(&tx.tx, sql, [source.into(), id.into()]).await?)?.pop())
-}
-
-fn read_deliveries(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Delivery>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            Ok(Delivery {
-                source: row.try_get_by_index(0)?,
-                id: row.try_get_by_index(1)?,
-                headers: row.try_get_by_index(2)?,
-                body: row.try_get_by_index(3)?,
-                secret: row.try_get_by_index(4)?,
-            })
-        })
-        .collect()
-}
-
-/// Notes what became of a delivery: `mapped` or `parked`.
-pub async fn set_delivery_state(tx: &Tx, source: &str, id: &str, state: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE deliveries SET state = $3 WHERE source = $1 AND id = $2";
-    run(&tx.tx, sql, [source.into(), id.into(), state.into()]).await?;
-    Ok(())
-}
 
 const INSERT: Insert = Insert {
     table: "resolutions",
@@ -74,6 +16,11 @@ const INSERT: Insert = Insert {
         ("kind", Kind::Text),
         ("occurred_at", Kind::Int),
         ("reason", Kind::TextOrNull),
+        ("score", Kind::IntOrNull),
+        ("about", Kind::TextOrNull),
+        ("strength", Kind::Text),
+        ("author", Kind::TextOrNull),
+        ("evidence", Kind::TextOrNull),
         ("recorded_at", Kind::Int),
     ],
     on_conflict: "ON CONFLICT (customer, id) DO NOTHING",
@@ -89,9 +36,14 @@ pub async fn record(tx: &Tx, resolutions: &[Resolution], now: Timestamp) -> Resu
             resolution.customer.as_str().into(),
             resolution.id.as_str().into(),
             resolution.case.as_str().into(),
-            resolution.kind.as_str().into(),
+            resolution.said.kind.as_str().into(),
             resolution.occurred_at.0.into(),
             resolution.reason.clone().into(),
+            resolution.said.score.into(),
+            resolution.said.about.clone().into(),
+            resolution.said.strength.as_str().into(),
+            resolution.author.clone().into(),
+            resolution.evidence.clone().into(),
             now.0.into(),
         ]
     };
@@ -109,17 +61,94 @@ pub async fn record(tx: &Tx, resolutions: &[Resolution], now: Timestamp) -> Resu
     Ok(recorded)
 }
 
+/// What of a resolution (of the table `r`) the judge reads, as [`read_fact`] expects it.
+pub(crate) const FACT_COLUMNS: &str =
+    "r.customer, r.case_id, r.id, r.kind, r.occurred_at, r.score, r.about, r.strength";
+
 /// The resolutions of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
-    let select = "SELECT r.customer, r.case_id, r.id, r.kind, r.occurred_at \
-                  FROM keys JOIN resolutions r ON r.customer = keys.customer AND r.case_id = keys.key";
-    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), select).await?;
+    let select = format!(
+        "SELECT {FACT_COLUMNS} FROM keys JOIN resolutions r {} ON r.customer = keys.customer AND r.case_id = keys.key",
+        bulk::by_case(&tx.tx, "resolutions")
+    );
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await?;
+    rows.iter().map(read_fact).collect()
+}
+
+pub(crate) fn read_fact(row: &QueryResult) -> Result<(CaseKey, Fact), StoreError> {
+    let (kind, strength): (String, String) = (row.try_get_by_index(3)?, row.try_get_by_index(7)?);
+    let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
+    let said = Said::Resolution(ResolutionFact {
+        kind: known(ResolutionKind::parse(&kind), "resolution", &kind)?,
+        score: row.try_get_by_index(5)?,
+        about: row.try_get_by_index(6)?,
+        strength: known(Strength::parse(&strength), "strength", &strength)?,
+    });
+    Ok((key, Fact { at: Timestamp(row.try_get_by_index(4)?), id: row.try_get_by_index(2)?, said }))
+}
+
+/// Whether a fact is recorded.
+pub async fn exists(tx: &Tx, customer: &str, id: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM resolutions WHERE customer = $1 AND id = $2";
+    Ok(one(&tx.tx, sql, [customer.into(), id.into()]).await?.is_some())
+}
+
+/// A dispute as listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ListedDispute {
+    /// Whose case.
+    pub customer: String,
+    /// Which case.
+    pub case: String,
+    /// The dispute's fact id.
+    pub id: String,
+    /// The episode that it names.
+    pub episode: Option<String>,
+    /// Why it was raised.
+    pub reason: Option<String>,
+    /// By whom.
+    pub author: Option<String>,
+    /// When.
+    pub raised_at: Timestamp,
+    /// `open`, `accepted` or `rejected`.
+    pub state: &'static str,
+    /// By whom it was decided.
+    pub decided_by: Option<String>,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+}
+
+/// The disputes, the newest first, at most `limit`; with `open` only those that wait for a decision.
+pub async fn disputes(store: &Store, open: bool, limit: u32) -> Result<Vec<ListedDispute>, StoreError> {
+    let undecided = if open { "AND d.id IS NULL" } else { "" };
+    let decisions = "('dispute_accepted', 'dispute_rejected')";
+    let sql = format!(
+        "SELECT r.customer, r.case_id, r.id, r.about, r.reason, r.author, r.occurred_at, d.kind, d.author, d.occurred_at \
+         FROM resolutions r LEFT JOIN resolutions d ON d.customer = r.customer AND d.about = r.id \
+         AND d.kind IN {decisions} WHERE r.kind = 'disputed' {undecided} \
+         ORDER BY r.occurred_at DESC, r.customer, r.id LIMIT $1"
+    );
+    let rows = all(&store.db, &sql, [i64::from(limit).into()]).await?;
     rows.iter()
         .map(|row| {
-            let kind: String = row.try_get_by_index(3)?;
-            let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
-            let said = Said::Resolution(known(ResolutionKind::parse(&kind), "resolution", &kind)?);
-            Ok((key, Fact { at: Timestamp(row.try_get_by_index(4)?), id: row.try_get_by_index(2)?, said }))
+            let decision: Option<String> = row.try_get_by_index(7)?;
+            let decided_at: Option<i64> = row.try_get_by_index(9)?;
+            Ok(ListedDispute {
+                customer: row.try_get_by_index(0)?,
+                case: row.try_get_by_index(1)?,
+                id: row.try_get_by_index(2)?,
+                episode: row.try_get_by_index(3)?,
+                reason: row.try_get_by_index(4)?,
+                author: row.try_get_by_index(5)?,
+                raised_at: Timestamp(row.try_get_by_index(6)?),
+                state: match decision.as_deref() {
+                    Some("dispute_accepted") => "accepted",
+                    Some(_) => "rejected",
+                    None => "open",
+                },
+                decided_by: row.try_get_by_index(8)?,
+                decided_at: decided_at.map(Timestamp),
+            })
         })
         .collect()
 }

@@ -1,8 +1,9 @@
 //! What waits to be done, and what was set aside.
 
 use crate::connect::{Store, StoreError, one};
+use verdict_domain::time::Timestamp;
 
-/// How much waits at each step. All zero but `parked` and `pushes_waiting`: everything known is judged and billed.
+/// How much waits at each step. All zero but the last five: everything known is judged and billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Status {
     /// Deliveries that were stored and not read yet.
@@ -15,6 +16,12 @@ pub struct Status {
     pub pushes_waiting: i64,
     /// Things set aside for a person.
     pub parked: i64,
+    /// What is to be asked from platforms.
+    pub fetches_waiting: i64,
+    /// Deliveries that no secret had signed.
+    pub quarantined: i64,
+    /// Alerts that are not over.
+    pub alerts: i64,
 }
 
 /// Looks.
@@ -22,7 +29,9 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
     let sql = "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'received'), \
                (SELECT COUNT(*) FROM cases_to_judge), (SELECT COUNT(*) FROM outcomes_to_rate), \
                (SELECT COUNT(*) FROM outbox WHERE state = 'waiting'), \
-               (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL)";
+               (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL), \
+               (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \
+               (SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL)";
     let Some(row) = one(&store.db, sql, []).await? else { return Ok(Status::default()) };
     Ok(Status {
         deliveries_to_map: row.try_get_by_index(0)?,
@@ -30,5 +39,15 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
         outcomes_to_rate: row.try_get_by_index(2)?,
         pushes_waiting: row.try_get_by_index(3)?,
         parked: row.try_get_by_index(4)?,
+        fetches_waiting: row.try_get_by_index(5)?,
+        quarantined: row.try_get_by_index(6)?,
+        alerts: row.try_get_by_index(7)?,
     })
+}
+
+/// Whether time has something to do by `now`: a case to wake, or a period to close.
+pub async fn is_anything_due(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM cases WHERE wake_at <= $1) \
+               OR EXISTS (SELECT 1 FROM periods WHERE closed_at IS NULL AND closes_at <= $1)";
+    Ok(one(&store.db, sql, [now.0.into()]).await?.is_some())
 }

@@ -1,0 +1,256 @@
+//! How a case came to be what it is: what was recorded of it, posted for it and billed. Only reads.
+
+use crate::bulk;
+use crate::cases::CaseKey;
+use crate::connect::{Store, StoreError, Tx, all, known};
+use crate::{attempts, ledger, resolutions};
+use sea_orm::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use verdict_domain::fact::Fact;
+use verdict_domain::ledger::Row;
+use verdict_domain::money::{self, Money};
+use verdict_domain::time::Timestamp;
+
+/// A fact with what the judge does not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What the judge reads.
+    pub fact: Fact,
+    /// When it was recorded here.
+    pub recorded_at: Timestamp,
+    /// What else was recorded.
+    pub beside: Beside,
+}
+
+/// What was recorded of a fact beside what the judge reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// Of an attempt.
+    Attempt {
+        /// Who served the model.
+        provider: String,
+        /// Where the model's cost is from; `None` where it is unknown.
+        price_source: Option<String>,
+        /// What else the sender told, as a JSON object.
+        details: Option<String>,
+        /// When it began.
+        started_at: Timestamp,
+    },
+    /// Of a resolution.
+    Resolution {
+        /// The platform's words, or the author's.
+        reason: Option<String>,
+        /// Who said so.
+        author: Option<String>,
+        /// What it rests on, as a JSON object.
+        evidence: Option<String>,
+    },
+}
+
+/// All that was recorded of cases, each in the order of its facts.
+pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Event>>, StoreError> {
+    let mut timelines: BTreeMap<CaseKey, Vec<Event>> =
+        keys.iter().map(|key| (key.clone(), Vec::new())).collect();
+    let select = format!(
+        "SELECT {}, a.recorded_at, a.provider, a.price_source, a.details, a.started_at \
+         FROM keys JOIN attempts a {} ON a.customer = keys.customer AND a.case_id = keys.key",
+        attempts::FACT_COLUMNS,
+        bulk::by_case(&tx.tx, "attempts")
+    );
+    for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
+        let (key, fact) = attempts::read_fact(&row)?;
+        let beside = Beside::Attempt {
+            provider: row.try_get_by_index(13)?,
+            price_source: row.try_get_by_index(14)?,
+            details: row.try_get_by_index(15)?,
+            started_at: Timestamp(row.try_get_by_index(16)?),
+        };
+        let recorded_at = Timestamp(row.try_get_by_index(12)?);
+        timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
+    }
+    let select = format!(
+        "SELECT {}, r.recorded_at, r.reason, r.author, r.evidence \
+         FROM keys JOIN resolutions r {} ON r.customer = keys.customer AND r.case_id = keys.key",
+        resolutions::FACT_COLUMNS,
+        bulk::by_case(&tx.tx, "resolutions")
+    );
+    for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
+        let (key, fact) = resolutions::read_fact(&row)?;
+        let beside = Beside::Resolution {
+            reason: row.try_get_by_index(9)?,
+            author: row.try_get_by_index(10)?,
+            evidence: row.try_get_by_index(11)?,
+        };
+        let recorded_at = Timestamp(row.try_get_by_index(8)?);
+        timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
+    }
+    for events in timelines.values_mut() {
+        events.sort_by(|a, b| (a.fact.at, &a.fact.id).cmp(&(b.fact.at, &b.fact.id)));
+    }
+    Ok(timelines)
+}
+
+/// A row of the ledger with its price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billed {
+    /// What was posted.
+    pub row: Row,
+    /// Its price; `None` for what has none (yet).
+    pub price: Option<Priced>,
+}
+
+/// The price of a row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// The amount, with its sign.
+    pub amount: Money,
+    /// The contract version that priced it.
+    pub contract_version: u32,
+    /// The invoice that it is on.
+    pub invoice: Option<String>,
+}
+
+/// What was posted for cases and at what price, each in the order of `seq`; cases without any are absent.
+pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Billed>>, StoreError> {
+    let select = format!(
+        "SELECT {}, c.amount_nanos, c.currency, c.contract_version, c.invoice_id \
+         FROM keys JOIN outcomes o ON o.customer = keys.customer AND o.case_id = keys.key \
+         LEFT JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
+         ORDER BY o.customer, o.case_id, o.seq",
+        ledger::OUTCOME_COLUMNS
+    );
+    let mut billed: BTreeMap<CaseKey, Vec<Billed>> = BTreeMap::new();
+    for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
+        let nanos: Option<i64> = row.try_get_by_index(14)?;
+        let price = match nanos {
+            None => None,
+            Some(nanos) => {
+                let (code, version): (String, i64) = (row.try_get_by_index(15)?, row.try_get_by_index(16)?);
+                let currency = known(money::currency(&code).ok(), "currency", &code)?;
+                Some(Priced {
+                    amount: Money { nanos, currency },
+                    contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
+                    invoice: row.try_get_by_index(17)?,
+                })
+            }
+        };
+        let (key, row) = ledger::read_outcome(&row)?;
+        billed.entry(key).or_default().push(Billed { row, price });
+    }
+    Ok(billed)
+}
+
+/// Which of these cases wait for a step: what is held or billed of them is not yet what their facts say at `now`.
+pub async fn waiting(tx: &Tx, keys: &[CaseKey], now: Timestamp) -> Result<BTreeSet<CaseKey>, StoreError> {
+    let select = format!(
+        "SELECT keys.customer, keys.key FROM keys \
+         JOIN cases_to_judge m ON m.customer = keys.customer AND m.case_id = keys.key \
+         UNION SELECT keys.customer, keys.key FROM keys \
+         JOIN outcomes_to_rate m ON m.customer = keys.customer AND m.case_id = keys.key \
+         UNION SELECT keys.customer, keys.key FROM keys \
+         JOIN cases c ON c.customer = keys.customer AND c.case_id = keys.key AND c.wake_at <= {}",
+        now.0
+    );
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await?;
+    rows.iter()
+        .map(|row| Ok(CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? }))
+        .collect()
+}
+
+/// Cases by the time of their earliest attempt (its `ended_at`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// From this moment on.
+    pub from: Timestamp,
+    /// Before this one.
+    pub to: Timestamp,
+    /// One customer, or all.
+    pub customer: Option<String>,
+}
+
+/// The next cases of a window, in the order of their keys, after the one given.
+pub async fn page(
+    tx: &Tx,
+    window: &Window,
+    after: Option<&CaseKey>,
+    limit: u32,
+) -> Result<Vec<CaseKey>, StoreError> {
+    let mut values: Vec<Value> = vec![window.from.0.into(), window.to.0.into(), i64::from(limit).into()];
+    let mut of = Vec::new();
+    if let Some(customer) = &window.customer {
+        values.push(customer.as_str().into());
+        of.push(format!("customer = ${}", values.len()));
+    }
+    if let Some(after) = after {
+        values.extend([after.customer.as_str().into(), after.case.as_str().into()]);
+        of.push(format!("(customer, case_id) > (${}, ${})", values.len() - 1, values.len()));
+    }
+    let of = if of.is_empty() { String::new() } else { format!("WHERE {} ", of.join(" AND ")) };
+    let sql = format!(
+        "SELECT customer, case_id FROM attempts {of}GROUP BY customer, case_id \
+         HAVING MIN(ended_at) >= $1 AND MIN(ended_at) < $2 ORDER BY customer, case_id LIMIT $3"
+    );
+    let rows = all(&tx.tx, &sql, values).await?;
+    rows.iter()
+        .map(|row| Ok(CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? }))
+        .collect()
+}
+
+/// Which cases to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// One customer, or all.
+    pub customer: Option<String>,
+    /// One verdict, or all.
+    pub verdict: Option<String>,
+    /// What the case's id begins with.
+    pub beginning: Option<String>,
+}
+
+/// A case as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which case.
+    pub key: CaseKey,
+    /// Of its last episode that has one.
+    pub verdict: String,
+    /// When it was judged last.
+    pub judged_at: Timestamp,
+    /// When time alone will change that.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Cases for people, the last judged first, at most `limit`.
+pub async fn list(store: &Store, filter: &Filter, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let mut values: Vec<Value> = vec![i64::from(limit).into()];
+    let mut of = Vec::new();
+    for (column, wanted) in [("customer", &filter.customer), ("verdict", &filter.verdict)] {
+        if let Some(wanted) = wanted {
+            values.push(wanted.as_str().into());
+            of.push(format!("{column} = ${}", values.len()));
+        }
+    }
+    if let Some(beginning) = &filter.beginning {
+        // Not LIKE: it is another thing in each database, and has signs of its own.
+        let length = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
+        values.extend([length.into(), beginning.as_str().into()]);
+        of.push(format!("substr(case_id, 1, CAST(${} AS INTEGER)) = ${}", values.len() - 1, values.len()));
+    }
+    let of = if of.is_empty() { String::new() } else { format!("WHERE {} ", of.join(" AND ")) };
+    let sql = format!(
+        "SELECT customer, case_id, verdict, judged_at, wake_at FROM cases {of}\
+         ORDER BY judged_at DESC, customer, case_id LIMIT $1"
+    );
+    let rows = all(&store.db, &sql, values).await?;
+    rows.iter()
+        .map(|row| {
+            let wake_at: Option<i64> = row.try_get_by_index(4)?;
+            Ok(Listed {
+                key: CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? },
+                verdict: row.try_get_by_index(2)?,
+                judged_at: Timestamp(row.try_get_by_index(3)?),
+                wake_at: wake_at.map(Timestamp),
+            })
+        })
+        .collect()
+}
