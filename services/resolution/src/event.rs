@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
-use verdict_domain::fact::{Resolution, ResolutionKind};
+use verdict_domain::fact::{Resolution, ResolutionFact, ResolutionKind, Strength};
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp};
 use verdict_store::{Store, StoreError, resolutions};
 
@@ -23,7 +23,7 @@ pub struct ResolutionEvent {
     /// Which case.
     #[validate(length(min = 1, max = 128), custom(function = printable))]
     pub case: String,
-    /// `confirmed`, `assumed`, `escalated`, `reopened` or `failed`.
+    /// `confirmed`, `assumed`, `escalated`, `reopened`, `failed`, `message`, `acknowledged` or `rated`.
     #[schema(value_type = String)]
     pub kind: ResolutionKind,
     /// When it occurred there.
@@ -33,12 +33,16 @@ pub struct ResolutionEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 512), custom(function = printable))]
     pub reason: Option<String>,
+    /// For `rated`: the score, on the platform's scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<i64>,
 }
 
 /// The body of a webhook of our own shape (Standard Webhooks' `type`, `timestamp`, `data`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookEvent {
-    /// `resolution.confirmed`, `.assumed`, `.escalated`, `.reopened` or `.failed`.
+    /// `resolution.confirmed`, `.assumed`, `.escalated`, `.reopened`, `.failed`, `.disputed`, `.message`, `.acknowledged`
+    /// or `.rated`.
     #[serde(rename = "type")]
     pub kind: String,
     /// When the event was made; stands for `data.occurred_at` where that is absent.
@@ -62,6 +66,12 @@ pub struct WebhookData {
     /// The platform's words.
     #[serde(default)]
     pub reason: Option<String>,
+    /// For `rated`: the score.
+    #[serde(default)]
+    pub score: Option<i64>,
+    /// For `disputed`: the episode, if not the one that it falls into.
+    #[serde(default)]
+    pub episode: Option<String>,
 }
 
 fn printable(text: &str) -> Result<(), ValidationError> {
@@ -71,8 +81,8 @@ fn printable(text: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
-/// Validates an event that came by `door`. The error names the field and what would be right.
-pub(crate) fn accept(event: ResolutionEvent, door: &str, now: Timestamp) -> Result<Resolution, String> {
+/// Validates what an API caller says. The error names the field and what would be right.
+fn accept(event: ResolutionEvent, author: &str, now: Timestamp) -> Result<Resolution, String> {
     event.validate().map_err(|errors| {
         let mut fields: Vec<String> = errors.errors().keys().map(ToString::to_string).collect();
         fields.sort();
@@ -81,20 +91,44 @@ pub(crate) fn accept(event: ResolutionEvent, door: &str, now: Timestamp) -> Resu
             fields.join(", ")
         )
     })?;
-    if event.occurred_at < EARLIEST {
-        return Err(format!("occurred_at: {} is before 2020", event.occurred_at));
+    match (event.kind, event.score) {
+        (ResolutionKind::Disputed | ResolutionKind::DisputeAccepted | ResolutionKind::DisputeRejected, _) => {
+            return Err("kind: a dispute is raised and decided at /v1/disputes".into());
+        }
+        (ResolutionKind::Rated, None) => return Err("score: is missing; `rated` needs one".into()),
+        (ResolutionKind::Rated, Some(_)) | (_, None) => {}
+        (_, Some(_)) => return Err("score: only `rated` has one".into()),
     }
-    if event.occurred_at.0 > now.0.saturating_add(MICROS_PER_DAY) {
-        return Err(format!("occurred_at: {} is more than a day ahead of {now}", event.occurred_at));
-    }
+    check_time(event.occurred_at, now)?;
     Ok(Resolution {
-        id: format!("{door}:{}", event.id),
+        id: format!("api:{}", event.id),
         customer: event.customer,
         case: event.case,
-        kind: event.kind,
         occurred_at: event.occurred_at,
+        said: ResolutionFact { kind: event.kind, score: event.score, about: None, strength: Strength::Api },
         reason: event.reason.filter(|reason| !reason.is_empty()),
+        author: Some(author.into()),
+        evidence: None,
     })
+}
+
+/// Whether a fact can have occurred then.
+pub(crate) fn check_time(occurred_at: Timestamp, now: Timestamp) -> Result<(), String> {
+    if occurred_at < EARLIEST {
+        return Err(format!("occurred_at: {occurred_at} is before 2020"));
+    }
+    if occurred_at.0 > now.0.saturating_add(MICROS_PER_DAY) {
+        return Err(format!("occurred_at: {occurred_at} is more than a day ahead of {now}"));
+    }
+    Ok(())
+}
+
+/// Whether a name can stand for a customer, a case or an id.
+pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
+    match name.chars().count() {
+        1..=128 if !name.contains(char::is_control) => Ok(()),
+        _ => Err(format!("{field}: must have 1 to 128 characters and no control characters")),
+    }
 }
 
 /// Reads JSON; the error names the field.
@@ -109,33 +143,15 @@ pub fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Strin
     Ok(value)
 }
 
-/// Reads the body of a webhook of our own shape. `id` is the delivery's.
-pub(crate) fn read_webhook(id: &str, body: &[u8]) -> Result<ResolutionEvent, String> {
-    let event: WebhookEvent = read_json(body)?;
-    let kind = event.kind.strip_prefix("resolution.").and_then(ResolutionKind::parse).ok_or_else(|| {
-        format!(
-            "type: `{}` is not resolution.confirmed, .assumed, .escalated, .reopened or .failed",
-            event.kind
-        )
-    })?;
-    Ok(ResolutionEvent {
-        id: id.to_string(),
-        customer: event.data.customer,
-        case: event.data.case,
-        kind,
-        occurred_at: event.data.occurred_at.unwrap_or(event.timestamp),
-        reason: event.data.reason,
-    })
-}
-
-/// Records resolutions that an API caller sends. Answers for each, in order: new, duplicate, or the reason why it is no fact.
+/// Records resolutions that an API caller (`author`) sends. Answers for each, in order: new, duplicate, or the reason why it is no fact.
 pub async fn record(
     store: &Store,
     events: Vec<Result<ResolutionEvent, String>>,
+    author: &str,
     now: Timestamp,
 ) -> Result<Vec<Result<bool, String>>, StoreError> {
     let accepted: Vec<Result<Resolution, String>> =
-        events.into_iter().map(|event| event.and_then(|event| accept(event, "api", now))).collect();
+        events.into_iter().map(|event| event.and_then(|event| accept(event, author, now))).collect();
     let facts: Vec<Resolution> = accepted.iter().flatten().cloned().collect();
     let tx = store.begin().await?;
     let mut recorded = resolutions::record(&tx, &facts, now).await?.into_iter();

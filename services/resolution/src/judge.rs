@@ -1,12 +1,14 @@
 //! The step that judges cases: facts in, ledger and figures out, in one transaction.
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use verdict_domain::contract::{Contract, in_force};
+use verdict_domain::contract::{self, Contract, in_force};
 use verdict_domain::economics::{self, Cell, Contribution, Figures, Overflow};
 use verdict_domain::fact::Fact;
-use verdict_domain::judge::{Episode, Judgement, Rule, Verdict, WinKind, judge};
+use verdict_domain::judge::{Episode, Judgement, Verdict, WinKind, judge};
 use verdict_domain::ledger::{self as rows, Row};
+use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
 use verdict_store::parked::{self, Origin, Parked};
@@ -113,10 +115,7 @@ fn look(
 ) -> Result<Look, Overflow> {
     // Time does not run backward for a case, whichever machine's clock judges it.
     let now = held.map_or(now, |held| held.judged_at.max(now));
-    let first_attempt = facts.iter().find(|fact| fact.attempt().is_some());
-    let contract = first_attempt.and_then(|attempt| in_force(contracts, attempt.at));
-    let rule = contract.map_or_else(Rule::default, |contract| contract.rule);
-    let Judgement { episodes, wake_at } = judge(facts, &rule, now);
+    let Judgement { episodes, wake_at } = judge(facts, &rule_of(facts, contracts), now);
     let to_post = rows::difference(posted, &rows::entries(facts, &episodes));
     let currency_at = |at: Timestamp| {
         in_force(contracts, at).map_or("XXX", |contract| contract.currency.code()).to_string()
@@ -133,6 +132,12 @@ fn look(
         contribution,
     };
     Ok(Look { case, to_post, moved })
+}
+
+/// The rule of a case: its contract version's, else the default.
+pub(crate) fn rule_of<'a>(facts: &[Fact], contracts: &'a [Contract]) -> Cow<'a, Rule> {
+    let contract = contract::of_case(contracts, facts);
+    contract.map_or_else(|| Cow::Owned(Rule::default()), |contract| Cow::Borrowed(&contract.rule))
 }
 
 fn name(verdict: Verdict) -> &'static str {
@@ -159,6 +164,9 @@ struct Shown<'a> {
     decided_at: Option<Timestamp>,
     /// The ids of the facts that decided.
     because: Vec<&'a str>,
+    /// Set where it was won but is not charged: an earlier episode is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_charged: bool,
 }
 
 fn shown(facts: &[Fact], episodes: &[Episode]) -> String {
@@ -177,6 +185,9 @@ fn shown(facts: &[Fact], episodes: &[Episode]) -> String {
                 reason,
                 settles_at: episode.win.map(|win| win.settles_at),
                 decided_at: episode.decided_at,
+                not_charged: episode.win.is_some()
+                    && !episode.charged
+                    && matches!(episode.verdict, Some(Verdict::Won(_) | Verdict::Void(_))),
                 because: deciding.into_iter().flatten().map(|at| facts[at].id.as_str()).collect(),
             }
         })
