@@ -1,17 +1,37 @@
-//! What failure costs, for people and programs: from the daily roll-ups, never from the attempts.
+//! What failure costs, and why a case was billed as it was: for people and programs.
 //!
-//! Owns: the figures of the report and how they are derived, tables, CSV, the pages and their charts.
-//! Does not own: the roll-ups (the steps maintain them), routes, logins.
+//! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
+//! derived, tables, CSV; the explanation of a case; counting cases again under another rule or from an export; the
+//! pages and their charts.
+//! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
 //! Invariants:
 //! - Each attempt's cost is in exactly one column, so that the columns add up to the total, to the nano.
 //! - Money of two currencies is never added; a margin is shown only where cost and revenue are in one.
 //! - A cost that is unknown is counted beside the sums, never as zero.
+//! - Confirmed and assumed outcomes are told apart wherever they are counted.
+//! - Explaining and counting again only read, and read one moment.
+//! - An export tells nothing of what the attempts cost.
 
+mod case;
 mod chart;
+mod compared;
+mod count;
+mod export;
 mod failure_cost;
 pub mod pages;
+mod recount;
+mod rejudge;
 mod text;
 
+pub use case::{
+    AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
+    HeldEpisode, explain, text as case_text,
+};
+pub use compared::{recounted, rejudged};
+pub use count::{Costs, Overflow, Sums, Tally};
+pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
+pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
+pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use text::{csv, table};

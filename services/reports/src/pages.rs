@@ -3,12 +3,14 @@
 //! Templates escape whatever they show. The functions that they call (`self::…`) take references, since askama
 //! passes these.
 
+mod cases;
 mod failure_cost;
 mod invoices;
 mod parked;
 #[cfg(test)]
 mod tests;
 
+pub use cases::{case, cases, delivery};
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
 pub use parked::parked;

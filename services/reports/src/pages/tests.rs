@@ -1,3 +1,5 @@
+mod cases;
+
 use super::*;
 use crate::{FailureCost, Row};
 use std::collections::BTreeMap;
@@ -353,6 +355,7 @@ fn sample() -> Vec<(String, String)> {
         listed(Origin::Delivery, "zendesk/01HQ7", "not JSON: expected value at line 1 column 1", &[0, 159, 146, 150]),
     ];
     pages.push(("parked".to_string(), parked(&items, 3).unwrap()));
+    pages.extend(cases::sample());
     pages
 }
 

@@ -1,0 +1,89 @@
+//! An explanation for a terminal.
+
+use super::view::{AmountView, Explanation};
+use super::words::time;
+use std::fmt::Write;
+
+/// The explanation as lines of text.
+pub fn text(case: &Explanation) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut text, case);
+    text
+}
+
+fn money(amount: &AmountView) -> String {
+    format!("{} {}", amount.amount, amount.currency)
+}
+
+fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
+    writeln!(to, "Case `{}` of `{}`: {}", case.case, case.customer, case.verdict)?;
+    match case.contract_version {
+        Some(version) => {
+            writeln!(to, "Judged {} by the rule of contract version {version}", time(case.judged_at))?
+        }
+        None => writeln!(to, "Judged {} by the default rule: no contract covers it", time(case.judged_at))?,
+    }
+    if case.waits {
+        writeln!(to, "New facts or outcomes wait: what is held may change in a moment.")?;
+    }
+    for episode in &case.episodes {
+        writeln!(to, "\nEpisode `{}`\n  {}", episode.held.name, episode.sentence)?;
+        for dispute in &episode.disputes {
+            writeln!(to, "  Dispute `{}` ({}): {}", dispute.id, dispute.state, dispute.sentence)?;
+        }
+    }
+    writeln!(to, "\nWhat was recorded")?;
+    for event in &case.timeline {
+        let strength = event.strength.map(|strength| format!(" [{strength}]")).unwrap_or_default();
+        writeln!(to, "  {}  {}{strength}  `{}`", time(event.at), event.what, event.id)?;
+        if let Some(reason) = &event.reason {
+            writeln!(to, "      \"{reason}\"")?;
+        }
+        if let Some(author) = &event.author {
+            writeln!(to, "      by `{author}`")?;
+        }
+        if let Some(evidence) = &event.evidence {
+            writeln!(to, "      evidence {evidence}")?;
+        }
+        if let Some(attempt) = &event.attempt {
+            let model = attempt.model_cost.as_ref().map_or_else(|| "unknown".into(), money);
+            writeln!(
+                to,
+                "      {} {}: model cost {model}, other {}",
+                attempt.provider,
+                attempt.model,
+                money(&attempt.other_cost)
+            )?;
+        }
+    }
+    writeln!(to, "\nWhat was billed")?;
+    for row in &case.billed {
+        let amount = row.amount.as_ref().map_or_else(|| "no price".into(), money);
+        let invoice =
+            row.invoice.as_ref().map_or_else(|| "no invoice yet".into(), |id| format!("invoice `{id}`"));
+        writeln!(
+            to,
+            "  {}. {} of `{}`, {}, {}: {amount}, {invoice}",
+            row.seq,
+            row.entry,
+            row.episode,
+            row.kind,
+            time(row.effective_at)
+        )?;
+    }
+    let sums: Vec<String> = case.billed_sums.iter().map(money).collect();
+    writeln!(to, "  in sum: {}", if sums.is_empty() { "nothing".into() } else { sums.join(", ") })?;
+    writeln!(to, "\nWhat it cost")?;
+    for cost in &case.costs {
+        let unknown = match cost.unknown_cost_attempts {
+            0 => String::new(),
+            unknown => format!("; the model cost of {unknown} is unknown and not in it"),
+        };
+        writeln!(to, "  {} for {} attempts{unknown}", money(&cost.known), cost.attempts)?;
+    }
+    if let Some(margin) = &case.margin {
+        writeln!(to, "  margin {}{}", money(margin), if case.has_unknown_costs() { " at most" } else { "" })?;
+    }
+    Ok(())
+}
