@@ -1,17 +1,20 @@
 //! The command line.
 
+mod cases;
+mod disputes;
+mod sources;
+
 use crate::amqp;
-use crate::clock::{Clock, wall_clock};
+use crate::clock::wall_clock;
 use crate::config::{Config, parse_start};
 use crate::contract::{self, Format};
 use crate::http::{Scope, api_description, new_key};
 use crate::replay::{Replayed, replay};
 use crate::serve::{Role, serve};
-use crate::worker::Worker;
+use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
-use verdict_billing::Backoff;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
@@ -52,9 +55,23 @@ enum Command {
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// The sources of webhooks.
+    #[command(subcommand)]
+    Sources(sources::SourcesCommand),
+    /// Deliveries whose signature no secret had made.
+    #[command(subcommand)]
+    Quarantine(sources::Quarantine),
+    /// Disputes of outcomes.
+    #[command(subcommand)]
+    Disputes(disputes::Disputes),
     /// Reports.
     #[command(subcommand)]
     Report(Report),
+    Explain(cases::Explain),
+    Rejudge(cases::Rejudge),
+    #[command(subcommand)]
+    Export(cases::Export),
+    Recount(cases::Recount),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -171,6 +188,16 @@ pub async fn run(cli: Cli) -> Outcome {
         println!("{}", api_description().to_pretty_json()?);
         return Ok(());
     }
+    if let Command::Sources(command) = &cli.command {
+        match command {
+            sources::SourcesCommand::Lint { file } => return sources::check(file, false),
+            sources::SourcesCommand::Test { file } => return sources::check(file, true),
+            _ => {}
+        }
+    }
+    if let Command::Recount(command) = cli.command {
+        return cases::recount(command);
+    }
     let config = Config::read(cli.config.as_deref())?;
     match cli.command {
         Command::Serve { roles, test_clock } => return Ok(serve(config, &roles, test_clock).await?),
@@ -183,8 +210,15 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
         Command::Invoices(command) => invoices_of(&store, command).await,
-        Command::Parked(command) => parked_things(&store, command).await,
+        Command::Parked(command) => parked_things(&config, &store, command).await,
+        Command::Sources(command) => sources::run(&config, &store, command).await,
+        Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
+        Command::Disputes(command) => disputes::run(&store, command).await,
         Command::Report(command) => report(&store, command).await,
+        Command::Explain(command) => cases::explain(&store, command).await,
+        Command::Rejudge(command) => cases::rejudge(&store, command).await,
+        Command::Export(command) => cases::export(&store, command).await,
+        Command::Recount(command) => cases::recount(command),
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }
@@ -261,7 +295,7 @@ async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
     Ok(())
 }
 
-async fn parked_things(store: &Store, command: ParkedCommand) -> Outcome {
+async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -> Outcome {
     match command {
         ParkedCommand::List => {
             for item in parked::list(store, 1_000).await? {
@@ -297,10 +331,10 @@ async fn parked_things(store: &Store, command: ParkedCommand) -> Outcome {
             };
             let book = PriceBook::new();
             // The steps are run by the service; here they are only given work.
-            let worker = Worker::new(store.clone(), Clock::default(), None, Backoff::default());
+            let sources = LiveSources::load(config, store).await?.now();
             let mut failed = 0;
             for id in &ids {
-                match replay(store, &book, &worker, id, wall_clock()).await? {
+                match replay(store, &book, &sources, None, id, wall_clock()).await? {
                     Replayed::Done => println!("{id}  replayed"),
                     Replayed::NotFound => return Err(format!("nothing is parked under `{id}`").into()),
                     Replayed::StillFails(reason) => {

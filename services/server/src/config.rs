@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use verdict_billing::Backoff;
 use verdict_billing::stripe::Stripe;
-use verdict_domain::time::Timestamp;
-use verdict_resolution::Source;
+use verdict_domain::time::{Span, Timestamp};
+use verdict_resolution::source::{Platform, Scheme, SourceConfig};
+use verdict_store::quarantine::Bounds;
 
 /// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, local drafts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,19 +45,30 @@ pub struct Config {
     /// Whether the login cookie is only sent over HTTPS. Must be so unless only this machine can connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_cookies: Option<bool>,
-    /// The sources of webhooks.
+    /// Where others reach the service, such as `https://billing.example.com`: some platforms sign it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// 32 random bytes in base64: seals the secrets of sources that are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets_key: Option<String>,
+    /// How long the raw bytes of a delivery are kept once it is mapped.
+    pub raw_retention: Span,
+    /// How many deliveries without a good signature are kept of each source.
+    pub quarantine_deliveries: u32,
+    /// How many bytes of them.
+    pub quarantine_bytes: u32,
+    /// The sources of webhooks, each at `/webhooks/NAME`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceConfig>,
-}
-
-/// A source of webhooks, at `/webhooks/NAME`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceConfig {
-    /// The last part of its address.
-    pub name: String,
-    /// What it may sign with: `whsec_` and base64 of at least 24 bytes.
-    pub secrets: Vec<String>,
+    /// More files with schemes, platforms and sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_files: Vec<String>,
+    /// Schemes beside the built-in ones, or in their place.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemes: BTreeMap<String, Scheme>,
+    /// Platforms beside the built-in ones, or in their place.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, Platform>,
 }
 
 impl Default for Config {
@@ -74,7 +86,15 @@ impl Default for Config {
             stripe_retry_ms: 2_000,
             worker_tick_ms: 500,
             secure_cookies: None,
+            public_url: None,
+            secrets_key: None,
+            raw_retention: Span::hours(400 * 24),
+            quarantine_deliveries: 1_000,
+            quarantine_bytes: 64 * 1024 * 1024,
             sources: Vec::new(),
+            source_files: Vec::new(),
+            schemes: BTreeMap::new(),
+            platforms: BTreeMap::new(),
         }
     }
 }
@@ -84,7 +104,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 12] = [
+const ENVIRONMENT: [&str; 17] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -97,6 +117,11 @@ const ENVIRONMENT: [&str; 12] = [
     "stripe_retry_ms",
     "worker_tick_ms",
     "secure_cookies",
+    "public_url",
+    "secrets_key",
+    "raw_retention",
+    "quarantine_deliveries",
+    "quarantine_bytes",
 ];
 
 impl Config {
@@ -144,17 +169,9 @@ impl Config {
         self.secure_cookies.unwrap_or(!self.listen.ip().is_loopback())
     }
 
-    /// The sources of webhooks, by name; unsafe secrets are refused.
-    pub fn sources(&self) -> Result<BTreeMap<String, Source>, ConfigError> {
-        let mut sources = BTreeMap::new();
-        for source in &self.sources {
-            let source =
-                Source::new(&source.name, &source.secrets).map_err(|error| ConfigError(error.to_string()))?;
-            if let Some(twice) = sources.insert(source.name().to_string(), source) {
-                return Err(ConfigError(format!("source `{}` is there twice", twice.name())));
-            }
-        }
-        Ok(sources)
+    /// How much of what is refused is kept.
+    pub fn quarantine(&self) -> Bounds {
+        Bounds { deliveries: self.quarantine_deliveries, bytes: i64::from(self.quarantine_bytes) }
     }
 
     /// The client of Stripe, if there is a key. A live key and a test clock never meet: simulated months would be

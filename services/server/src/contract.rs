@@ -1,6 +1,9 @@
 //! Reading and putting a contract version, the same from a file and over HTTP.
 
-use verdict_domain::contract::Contract;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use verdict_domain::contract::{Contract, check_rule};
+use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::contracts::{self, Put};
 use verdict_store::{Store, StoreError};
@@ -14,16 +17,38 @@ pub(crate) enum Format {
 
 /// Reads and checks a contract version. The error names the field and what would be right.
 pub(crate) fn read(format: Format, text: &str) -> Result<Contract, String> {
-    let contract: Contract = match format {
-        Format::Json => verdict_resolution::read_json(text.as_bytes())?,
+    let contract: Contract = parse(format, text)?;
+    contract.check().map_err(|error| error.to_string())?;
+    Ok(contract)
+}
+
+/// Reads and checks a rule: by itself, or the `rule` of what it stands in, such as a contract. The error names the field.
+pub(crate) fn read_rule(format: Format, text: &str) -> Result<Rule, String> {
+    #[derive(Deserialize)]
+    struct Holder {
+        rule: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    struct Held {
+        rule: Rule,
+    }
+    let rule = match parse::<Holder>(format, text)?.rule {
+        Some(_) => parse::<Held>(format, text)?.rule,
+        None => parse(format, text)?,
+    };
+    check_rule(&rule).map_err(|error| error.to_string())?;
+    Ok(rule)
+}
+
+fn parse<T: DeserializeOwned>(format: Format, text: &str) -> Result<T, String> {
+    match format {
+        Format::Json => verdict_resolution::read_json(text.as_bytes()),
         Format::Toml => {
             let document = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
             serde_path_to_error::deserialize(document)
-                .map_err(|error| format!("{}: {}", error.path(), error.inner().message()))?
+                .map_err(|error| format!("{}: {}", error.path(), error.inner().message()))
         }
-    };
-    contract.check().map_err(|error| error.to_string())?;
-    Ok(contract)
+    }
 }
 
 /// Puts a contract version. `Ok(false)`: the very same one is there already; the inner error says why it cannot be put.

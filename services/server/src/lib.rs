@@ -15,6 +15,8 @@ pub mod clock;
 pub mod config;
 mod contract;
 pub mod http;
+pub mod inbox;
 mod replay;
 pub mod serve;
+pub mod sources;
 pub mod worker;

@@ -3,9 +3,10 @@
 use crate::worker::Worker;
 use verdict_domain::time::Timestamp;
 use verdict_intake::PriceBook;
+use verdict_resolution::Sources;
 use verdict_store::cases::CaseKey;
 use verdict_store::parked::{self, Origin};
-use verdict_store::{Store, StoreError, cases, invoices, ledger};
+use verdict_store::{Store, StoreError, cases, invoices, ledger, sources};
 
 /// What became of a replay.
 pub(crate) enum Replayed {
@@ -21,7 +22,8 @@ pub(crate) enum Replayed {
 pub(crate) async fn replay(
     store: &Store,
     book: &PriceBook,
-    worker: &Worker,
+    configured: &Sources,
+    worker: Option<&Worker>,
     id: &str,
     now: Timestamp,
 ) -> Result<Replayed, StoreError> {
@@ -29,8 +31,8 @@ pub(crate) async fn replay(
     let thing = &listed.parked;
     let failure = match thing.origin {
         Origin::Attempt => verdict_intake::replay(store, book, id, thing, now).await?,
-        Origin::Delivery => verdict_resolution::replay(store, id, &thing.reference, now).await?,
-        Origin::Case | Origin::Outcome | Origin::Outbox => {
+        Origin::Delivery => verdict_resolution::replay(store, configured, id, &thing.reference, now).await?,
+        Origin::Case | Origin::Outcome | Origin::Outbox | Origin::Fetch => {
             // Back in line, in one transaction with the note; the steps park it again if it still fails.
             let tx = store.begin().await?;
             match thing.origin {
@@ -43,6 +45,7 @@ pub(crate) async fn replay(
                     let key = CaseKey { customer: text(0), case: text(1) };
                     match origin {
                         Origin::Case => cases::mark_to_judge(&tx, vec![key]).await?,
+                        Origin::Fetch => sources::replay_fetch(&tx, &key.customer, &key.case).await?,
                         _ => {
                             let seq = parts.get(2).and_then(serde_json::Value::as_i64).unwrap_or_default();
                             ledger::mark_to_rate(&tx, [(&key, seq)].into_iter()).await?;
@@ -55,6 +58,8 @@ pub(crate) async fn replay(
             None
         }
     };
-    worker.nudge();
+    if let Some(worker) = worker {
+        worker.nudge();
+    }
     Ok(failure.map_or(Replayed::Done, Replayed::StillFails))
 }

@@ -4,6 +4,8 @@ use crate::amqp::{self, Batching, Intake};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TEST_CLOCK_SETTING};
 use crate::http::{self, Door};
+use crate::inbox::Inbox;
+use crate::sources::LiveSources;
 use crate::worker::Worker;
 use clap::ValueEnum;
 use std::sync::Arc;
@@ -53,7 +55,10 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         }
     };
     let stripe = config.stripe(&clock)?;
-    let sources = config.sources()?;
+    let sources = Arc::new(LiveSources::load(&config, &store).await?);
+    for source in sources.now().values().filter(|source| !source.has_secrets()) {
+        tracing::warn!(source = source.name(), "it has no secret yet: its deliveries go to quarantine");
+    }
     tracing::info!(
         now = %clock.now(),
         test_clock = clock.is_test(),
@@ -61,10 +66,14 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         stripe = stripe.is_some(),
         "starting"
     );
-    let worker = Arc::new(Worker::new(store.clone(), clock.clone(), stripe, config.backoff()));
+    let retention = config.raw_retention;
+    let worker =
+        Worker::new(store.clone(), clock.clone(), sources.clone(), stripe, config.backoff(), retention)?;
+    let worker = Arc::new(worker);
     let book = Arc::new(PriceBook::new());
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(sources.clone().keep_fresh(store.clone()));
     if roles.contains(&Role::Worker) {
         let worker = worker.clone();
         let tick = Duration::from_millis(config.worker_tick_ms);
@@ -86,7 +95,9 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         tasks.spawn(amqp::consume(url, Arc::new(intake)));
     }
     if roles.contains(&Role::Http) {
-        let door = Door { store, clock, book, worker, sources, secure_cookies: config.cookies_are_secure() };
+        let inbox = Inbox::start(store.clone(), config.quarantine());
+        let secure_cookies = config.cookies_are_secure();
+        let door = Door { store, clock, book, worker, sources, inbox, secure_cookies };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

@@ -1,13 +1,18 @@
 //! The steps of the line, run until there is nothing left to do: periodically, and when nudged.
 
 use crate::clock::{Clock, wall_clock};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::config::ConfigError;
+use crate::sources::LiveSources;
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes};
-use verdict_resolution::{judge_cases, map_deliveries};
-use verdict_store::{Store, StoreError};
+use verdict_domain::time::{Span, Timestamp};
+use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
+use verdict_store::{Store, StoreError, deliveries, is_anything_due};
 
 /// How many things one transaction of a step takes.
 const BATCH: u32 = 5_000;
@@ -21,48 +26,91 @@ const BREATH: Duration = Duration::from_millis(500);
 pub struct Worker {
     store: Store,
     clock: Clock,
+    sources: Arc<LiveSources>,
+    /// Asks platforms.
+    client: Client,
     stripe: Option<Stripe>,
     backoff: Backoff,
+    /// How long raw deliveries are kept.
+    retention: Span,
     /// Wakes the loop.
     nudge: Notify,
-    /// Whether facts have come since the last pass.
-    nudged: AtomicBool,
+    /// How often facts have come.
+    nudges: AtomicU64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
 
 impl Worker {
     /// A worker; it does nothing by itself.
-    pub fn new(store: Store, clock: Clock, stripe: Option<Stripe>, backoff: Backoff) -> Self {
-        Self {
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        sources: Arc<LiveSources>,
+        stripe: Option<Stripe>,
+        backoff: Backoff,
+        retention: Span,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
             store,
             clock,
+            sources,
+            client: Client::new().map_err(ConfigError)?,
             stripe,
             backoff,
+            retention,
             nudge: Notify::new(),
-            nudged: AtomicBool::new(false),
+            nudges: AtomicU64::new(0),
             turn: Mutex::new(()),
-        }
+        })
     }
 
     /// Tells the loop that there may be work.
     pub fn nudge(&self) {
-        self.nudged.store(true, Ordering::Relaxed);
+        self.nudges.fetch_add(1, Ordering::Relaxed);
         self.nudge.notify_one();
     }
 
-    /// Runs the steps, and beside them the pushes to Stripe, for ever: a Stripe that hangs does not keep cases from being
-    /// judged. An error is logged and tried again: the work stays where it is.
+    /// Runs the steps, and beside them the pushes to Stripe and what is asked from platforms, for ever: another's system
+    /// that hangs does not keep cases from being judged. An error is logged and tried again: the work stays where it is.
     pub async fn run(&self, tick: Duration) {
-        tokio::join!(self.run_steps(tick), self.run_pushes(tick));
+        let sources = self.sources.now();
+        let questions = join_all(sources.keys().map(|source| self.run_questions(source, tick)));
+        tokio::join!(self.run_steps(tick), self.run_pushes(tick), questions);
+    }
+
+    /// What is asked from the platform of one source, for ever: a slow one does not hold up another.
+    async fn run_questions(&self, source: &str, tick: Duration) {
+        loop {
+            if let Err(error) = self.ask(source).await {
+                tracing::warn!(source, %error, "asking a platform failed; it will be tried again");
+            }
+            tokio::time::sleep(tick).await;
+        }
+    }
+
+    /// Asks the platform of a source for all that is due. Answers whether there was something.
+    async fn ask(&self, source: &str) -> Result<bool, StoreError> {
+        let sources = self.sources.now();
+        let Some(source) = sources.get(source) else { return Ok(false) };
+        let (store, client, now) = (&self.store, &self.client, || self.clock.now());
+        let mut asked = poll_if_due(store, source, client, now(), wall_clock).await?;
+        while fetch_next(store, source, client, now(), wall_clock).await? {
+            asked = true;
+        }
+        if asked {
+            self.nudge();
+        }
+        Ok(asked)
     }
 
     async fn run_steps(&self, tick: Duration) {
-        let mut failures = 0_u32;
+        let (mut failures, mut seen) = (0_u32, 0);
         loop {
             match self.pass().await {
                 Ok(true) => {
-                    if self.nudged.swap(false, Ordering::Relaxed) {
+                    let before = std::mem::replace(&mut seen, self.nudges.load(Ordering::Relaxed));
+                    if seen != before {
                         tokio::time::sleep(BREATH).await;
                     }
                     continue;
@@ -90,10 +138,27 @@ impl Worker {
         }
     }
 
-    /// Runs every step until none finds work, then pushes what is due: the whole line, in its order.
+    /// Runs every step until none finds work, then pushes what is due: the whole line, in its order. Facts that stream in
+    /// meanwhile would give it work for ever: with them, it ends when time has nothing left to do.
     pub async fn run_until_idle(&self) -> Result<(), StoreError> {
-        while self.pass().await? {}
+        self.pass_until_idle().await?;
+        for source in self.sources.now().keys() {
+            self.ask(source).await?;
+        }
+        self.pass_until_idle().await?;
         self.push_due().await
+    }
+
+    async fn pass_until_idle(&self) -> Result<(), StoreError> {
+        let mut before = self.nudges.load(Ordering::Relaxed);
+        while self.pass().await? {
+            let nudges = self.nudges.load(Ordering::Relaxed);
+            if nudges != before && !is_anything_due(&self.store, self.clock.now()).await? {
+                break;
+            }
+            before = nudges;
+        }
+        Ok(())
     }
 
     /// Each step once, so that under steady traffic each gets its turn. A step that fails does not stop the others; the
@@ -102,17 +167,28 @@ impl Worker {
         let _turn = self.turn.lock().await;
         let (store, now) = (&self.store, || self.clock.now());
         let results = [
-            map_deliveries(store, now(), BATCH).await.map(|done| done > 0),
+            map_deliveries(store, &self.sources.now(), now(), BATCH).await.map(|done| done > 0),
             judge_cases(store, now(), BATCH).await.map(|done| done > 0),
             rate_outcomes(store, now(), BATCH).await,
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+            watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
+            self.prune(now()).await,
         ];
         let mut worked = false;
         for result in results {
             worked |= result?;
         }
         Ok(worked)
+    }
+
+    /// Forgets the bytes of deliveries that are kept for long enough.
+    async fn prune(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let before = Timestamp(now.0.saturating_sub(self.retention.0));
+        let tx = self.store.begin().await?;
+        let pruned = deliveries::prune(&tx, before, BATCH).await?;
+        tx.commit().await?;
+        Ok(pruned > 0)
     }
 
     async fn push_due(&self) -> Result<(), StoreError> {

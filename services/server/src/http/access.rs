@@ -25,7 +25,7 @@ pub enum Scope {
     Billing,
     /// Reports and cases.
     Report,
-    /// What is parked, the test clock.
+    /// What is parked or in quarantine, the sources, the test clock.
     Admin,
 }
 
@@ -94,6 +94,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The caller as the author of a fact.
+    pub fn author(&self) -> String {
+        format!("key:{}", self.key.name)
+    }
+
     /// Refuses a caller whose key lacks a scope.
     pub fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.key.scopes.split(',').any(|has| has == scope.as_str()) {

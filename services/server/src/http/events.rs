@@ -1,4 +1,4 @@
-//! Events in: attempts, resolutions, webhooks.
+//! Events in: attempts, resolutions.
 
 use super::Door;
 use super::access::{Caller, Scope};
@@ -9,10 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use verdict_intake::{AttemptEvent, MAX_BATCH, Outcome, decode};
-use verdict_resolution::{Refusal, ResolutionEvent, WebhookEvent, read_json, receive};
-
-/// The most bytes in a webhook delivery.
-const MAX_DELIVERY: usize = 1024 * 1024;
+use verdict_resolution::{ResolutionEvent, read_json};
 
 /// What became of one event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -106,7 +103,8 @@ pub(super) async fn post_resolutions(
     caller.may(Scope::Resolve)?;
     let body = body.map_err(|error| Problem::unreadable(&error))?;
     let events = resolutions(&body).map_err(Problem::unprocessable)?;
-    let outcomes = verdict_resolution::record(&door.store, events, door.clock.now()).await?;
+    let outcomes =
+        verdict_resolution::record(&door.store, events, &caller.author(), door.clock.now()).await?;
     door.worker.nudge();
     let results = outcomes.into_iter().map(|outcome| match outcome {
         Ok(true) => EventResult { status: "recorded", reason: None },
@@ -130,51 +128,4 @@ fn resolutions(body: &[u8]) -> Result<Vec<Result<ResolutionEvent, String>>, Stri
         ));
     }
     Ok(items.into_iter().map(|item| one(item.get())).collect())
-}
-
-/// Takes a delivery of a webhook source: verified by its signature (Standard Webhooks), stored, answered; judged
-/// after.
-#[utoipa::path(
-    security(()),
-    request_body(content = WebhookEvent, content_type = "application/json"),
-    params(
-        ("source" = String, Path, description = "The source's name in the configuration"),
-        ("webhook-id" = String, Header, description = "The delivery's id, the same on each retry"),
-        ("webhook-timestamp" = String, Header, description = "Unix time in seconds, at most 5 minutes from now"),
-        ("webhook-signature" = String, Header, description = "`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`")
-    ),
-    responses(
-        (status = 202, description = "Stored, now or before"),
-        (status = 401, description = "Not signed by this source", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 413, description = "More than 1 MiB", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Send it again later", body = ProblemBody, content_type = "application/problem+json")
-    )
-)]
-#[post("/webhooks/{source}")]
-pub(super) async fn post_webhook(
-    door: web::Data<Door>,
-    source: web::Path<String>,
-    request: HttpRequest,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Result<HttpResponse, Problem> {
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    if body.len() > MAX_DELIVERY {
-        return Err(Problem::too_large(format!("the body has more than {MAX_DELIVERY} bytes")));
-    }
-    // Whether a source exists is not told to who cannot sign for it.
-    let unsigned = || Problem::unauthorised("the delivery is not signed by this source");
-    let source = door.sources.get(source.as_str()).ok_or_else(unsigned)?;
-    let header =
-        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(String::from);
-    match receive(&door.store, source, header, body.to_vec(), door.clock.now()).await {
-        Ok(_) => {
-            door.worker.nudge();
-            Ok(HttpResponse::Accepted().finish())
-        }
-        Err(Refusal::Signature(error)) => {
-            tracing::warn!(source = source.name(), %error, "a delivery was refused");
-            Err(unsigned())
-        }
-        Err(Refusal::Store(error)) => Err(error.into()),
-    }
 }

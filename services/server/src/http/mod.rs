@@ -2,26 +2,30 @@
 
 mod access;
 mod billing;
+mod cases;
+mod disputes;
 mod events;
 mod operations;
 mod pages;
 mod problem;
 mod reports;
+mod sources;
+mod webhooks;
 
 pub use access::{Scope, new_key};
 
 use crate::clock::Clock;
+use crate::inbox::Inbox;
+use crate::sources::LiveSources;
 use crate::worker::Worker;
 use actix_web::dev::Service;
 use actix_web::{App, HttpServer, web};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use verdict_intake::PriceBook;
-use verdict_resolution::Source;
 use verdict_store::Store;
 
 /// What the handlers work with.
@@ -35,8 +39,10 @@ pub struct Door {
     pub book: Arc<PriceBook>,
     /// Who is nudged when there are new facts.
     pub worker: Arc<Worker>,
-    /// The sources of webhooks, by name.
-    pub sources: BTreeMap<String, Source>,
+    /// The sources of webhooks.
+    pub sources: Arc<LiveSources>,
+    /// Where deliveries are stored.
+    pub inbox: Inbox,
     /// Whether the login cookie is only sent over HTTPS.
     pub secure_cookies: bool,
 }
@@ -73,18 +79,28 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
     config
         .service(events::post_attempts)
         .service(events::post_resolutions)
-        .service(events::post_webhook)
+        .service(webhooks::post_webhook)
+        .service(disputes::post_dispute)
+        .service(disputes::list_disputes)
+        .service(disputes::accept_dispute)
+        .service(disputes::reject_dispute)
         .service(billing::post_contract)
         .service(billing::list_contracts)
         .service(billing::list_invoices)
         .service(billing::get_invoice)
-        .service(reports::get_case)
+        .service(cases::list_cases)
+        .service(cases::get_case)
+        .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
         .service(operations::status)
         .service(operations::list_parked)
         .service(operations::get_parked)
         .service(operations::replay_parked)
+        .service(sources::list_sources)
+        .service(sources::list_alerts)
+        .service(sources::list_quarantine)
+        .service(sources::replay_quarantined)
         .service(operations::get_test_clock)
         .service(operations::move_test_clock);
 }
@@ -113,8 +129,10 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
                 .configure(routes)
                 .split_for_parts();
         // No name has a NUL in it, and PostgreSQL cannot even be asked for one.
-        app.configure(pages::routes).default_service(web::to(problem::not_found)).wrap_fn(
-            |request, service| {
+        app.configure(webhooks::probes)
+            .configure(pages::routes)
+            .default_service(web::to(problem::not_found))
+            .wrap_fn(|request, service| {
                 let has_nul = request.uri().to_string().contains("%00");
                 let answer = (!has_nul).then(|| service.call(request));
                 async move {
@@ -125,8 +143,7 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
                         }
                     }
                 }
-            },
-        )
+            })
     });
     // Two workers: the work is in the database.
     server.workers(2).shutdown_timeout(5).bind(address)?.run().await

@@ -94,7 +94,9 @@ pub(super) async fn replay_parked(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    match replay(&door.store, &door.book, &door.worker, &id, door.clock.now()).await? {
+    match replay(&door.store, &door.book, &door.sources.now(), Some(&door.worker), &id, door.clock.now())
+        .await?
+    {
         Replayed::Done => Ok(HttpResponse::Accepted().finish()),
         Replayed::NotFound => Err(Problem::not_found("this parked thing")),
         Replayed::StillFails(reason) => Err(Problem::unprocessable(reason)),

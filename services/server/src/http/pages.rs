@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
+use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::problem::Problem;
 use super::reports::{ReportParams, query};
 use actix_web::http::StatusCode;
@@ -13,7 +14,7 @@ use verdict_domain::time::day_text;
 use verdict_reports::pages::{self, Filter};
 use verdict_reports::{Query, group_by};
 use verdict_store::figures::GroupBy;
-use verdict_store::{attempts, invoices, ledger, parked, status};
+use verdict_store::{attempts, history, invoices, ledger, parked, status};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
@@ -30,6 +31,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/style.css", web::get().to(style))
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
+        .route("/cases", web::get().to(list_cases))
+        .route("/cases/{customer}/{case}", web::get().to(show_case))
+        .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
         .route("/invoices", web::get().to(list_invoices))
         .route("/invoices/{id}", web::get().to(show_invoice))
         .route("/parked", web::get().to(list_parked));
@@ -154,6 +158,25 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
         customer: query.customer.clone(),
     };
     shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+}
+
+async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {
+    login?.may(Scope::Report)?;
+    let filter = cases::filter(params.into_inner()).map_err(Problem::unprocessable)?;
+    let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
+    shown(pages::cases(&listed, &filter, SHOWN_CASES))
+}
+
+async fn show_case(login: Login, door: web::Data<Door>, path: web::Path<(String, String)>) -> Page {
+    login?.may(Scope::Report)?;
+    let (customer, case) = path.into_inner();
+    shown(pages::case(&cases::explained(&door, customer, case).await?))
+}
+
+async fn show_delivery(login: Login, door: web::Data<Door>, path: web::Path<(String, String)>) -> Page {
+    login?.may(Scope::Report)?;
+    let (source, id) = path.into_inner();
+    shown(pages::delivery(&cases::delivery(&door, &source, &id).await?))
 }
 
 async fn list_invoices(login: Login, door: web::Data<Door>) -> Page {

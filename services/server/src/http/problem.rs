@@ -36,6 +36,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
+    pub fn bad_request(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
     pub fn too_large(detail: String) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
@@ -47,6 +51,10 @@ impl Problem {
 
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("{what} is not there"))
+    }
+
+    pub fn missing(detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     pub fn conflict(detail: String) -> Self {

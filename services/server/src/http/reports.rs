@@ -1,17 +1,15 @@
-//! Reports and cases, for programs.
+//! Reports, for programs.
 
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
 use actix_web::{HttpResponse, get, web};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use verdict_domain::period;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
 use verdict_reports::{FailureCost, Query, csv, group_by};
 use verdict_store::attempts;
-use verdict_store::cases::{self, CaseKey};
 
 /// What to report.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -89,51 +87,4 @@ pub(super) async fn failure_cost(
 pub(super) async fn unknown_costs(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
     Ok(HttpResponse::Ok().json(attempts::unknown_costs(&door.store).await?))
-}
-
-/// What is held of a case.
-#[derive(Serialize, ToSchema)]
-struct CaseBody {
-    customer: String,
-    case: String,
-    /// Of the last episode: `pending`, `confirmed`, `assumed`, `failed`, `void`; `none` without an attempt.
-    verdict: String,
-    #[schema(value_type = String, format = DateTime)]
-    judged_at: Timestamp,
-    /// When time alone will change the judgement.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    wake_at: Option<Timestamp>,
-    /// Its episodes, with the ids of the facts that decided.
-    #[schema(value_type = Vec<Object>)]
-    episodes: Box<RawValue>,
-}
-
-/// What is held of a case, and because of which facts.
-#[utoipa::path(
-    params(("customer" = String, Path, description = "Whose case"), ("case" = String, Path, description = "Which case")),
-    responses(
-        (status = 200, body = CaseBody),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json")
-    )
-)]
-#[get("/v1/cases/{customer}/{case}")]
-pub(super) async fn get_case(
-    caller: Caller,
-    door: web::Data<Door>,
-    path: web::Path<(String, String)>,
-) -> Result<HttpResponse, Problem> {
-    caller.may(Scope::Report)?;
-    let (customer, case) = path.into_inner();
-    let key = CaseKey { customer, case };
-    let held = cases::find(&door.store, &key).await?.ok_or_else(|| Problem::not_found("this case"))?;
-    let episodes = RawValue::from_string(held.episodes)
-        .map_err(|error| verdict_store::StoreError::Corrupt(format!("episodes: {error}")))?;
-    Ok(HttpResponse::Ok().json(CaseBody {
-        customer: key.customer,
-        case: key.case,
-        verdict: held.verdict,
-        judged_at: held.judged_at,
-        wake_at: held.wake_at,
-        episodes,
-    }))
 }
