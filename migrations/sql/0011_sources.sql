@@ -34,7 +34,7 @@ CREATE TABLE source_secrets (
 CREATE TABLE source_state (
     source TEXT NOT NULL PRIMARY KEY,
     last_delivery_at BIGINT,
-    longest_gap BIGINT NOT NULL DEFAULT 0, -- between two deliveries, as long as it raised no alert
+    longest_gap BIGINT NOT NULL DEFAULT 0, -- between two deliveries; one that raised an alert counts as long as was allowed
     next_fetch_at BIGINT NOT NULL DEFAULT 0, -- the rate limit, by the wall clock
     polled_until BIGINT,
     next_poll_at BIGINT NOT NULL DEFAULT 0,

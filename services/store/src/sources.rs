@@ -76,7 +76,7 @@ pub struct State {
     pub source: String,
     /// When it delivered last.
     pub last_delivery_at: Option<Timestamp>,
-    /// The longest time between two deliveries, in microseconds, leaving out those that raised an alert.
+    /// The longest time between two deliveries, in microseconds; one that raised an alert counts as long as was allowed.
     pub longest_gap: i64,
     /// Up to when it was polled.
     pub polled_until: Option<Timestamp>,

@@ -30,9 +30,9 @@ fn scope_of(path: &str) -> Option<&'static str> {
     let scope = match path.split('/').nth(2).unwrap() {
         "attempts" => "ingest",
         "resolutions" => "resolve",
-        "contracts" | "invoices" => "billing",
-        "cases" | "reports" => "report",
-        "parked" | "test-clock" => "admin",
+        "contracts" | "disputes" | "invoices" => "billing",
+        "cases" | "deliveries" | "reports" => "report",
+        "alerts" | "parked" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,
         _ => panic!("{path} is new: say here which scope it needs"),
     };

@@ -3,16 +3,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod answers;
 mod attempts;
+mod cases;
 mod clock;
 mod contracts;
+mod disputes;
+mod fetching;
+mod payloads;
+mod polling;
+mod quarantine;
 mod queue;
+mod secrets;
+mod signatures;
+mod signing;
+mod sources;
 mod stripe;
+mod watching;
 mod webhooks;
 
 use reqwest::Response;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use verdict_oracle::{HOUR, MINUTE, rfc3339};
 use verdict_tests::database::fresh_sqlite;
 use verdict_tests::service::{Service, Setup};
@@ -32,6 +45,31 @@ async fn start(name: &str) -> Service {
 async fn start_on(name: &str, database_url: &str) -> Service {
     let setup = Setup { test_clock: Some(START), ..Setup::new(database_url) };
     Service::start(setup, &folder(name)).await
+}
+
+/// The same with a configuration file, and more by the environment.
+async fn start_with(name: &str, database_url: &str, config: &str, environment: &[(&str, &str)]) -> Service {
+    let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let config = config.into();
+    let setup = Setup { test_clock: Some(START), config, environment, ..Setup::new(database_url) };
+    Service::start(setup, &folder(name)).await
+}
+
+/// Waits until something has come about.
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !done().await {
+        assert!(start.elapsed() < Duration::from_secs(30), "not yet: {what}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+/// The configuration of a source of a built-in platform, which signs as [`signing`] does.
+fn source(name: &str, platform: &str, more: &str) -> String {
+    let (url, secret) = (signing::PUBLIC_URL, signing::secret_of(platform));
+    format!(
+        "[[sources]]\nname = \"{name}\"\nplatform = \"{platform}\"\nsecrets = [\"{secret}\"]\npublic_url = \"{url}\"\n{more}\n"
+    )
 }
 
 /// Pays 0.99 for a confirmed resolution and 0.49 for an assumed one, in calendar months from [`START`] on.

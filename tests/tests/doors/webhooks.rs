@@ -2,11 +2,10 @@
 //! for.
 
 use crate::{START, attempt, contract, names, parked, problem, start, start_on, with};
-use reqwest::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use verdict_oracle::{DAY, HOUR, rfc3339};
-use verdict_tests::database::{connect, fresh_postgres, number};
-use verdict_tests::service::{Service, WEBHOOK_SECRET, sign};
+use verdict_tests::database::{connect, fresh_postgres, number, texts};
+use verdict_tests::service::{Service, WEBHOOK_SECRET, client, sign};
 
 struct Line {
     service: Service,
@@ -63,10 +62,46 @@ async fn a_signed_delivery_is_judged_and_counts_once_however_often_it_comes() {
     line.service.move_clock(START + 2 * DAY).await;
     assert_eq!(line.because().await, ("confirmed".into(), r#"["attempt:a-1","support:msg-1"]"#.into()));
     assert_eq!(number(&line.db, "SELECT COUNT(*) FROM charges").await, 1);
+    // What it was, how it came, and what it rests on.
+    let columns = "SELECT source || ' ' || id || ' ' || via || ' ' || secret || ' ' || state FROM deliveries";
+    assert_eq!(texts(&line.db, columns).await, ["support msg-1 webhook 1 mapped"]);
+    let kept: Value =
+        serde_json::from_str(&texts(&line.db, "SELECT headers FROM deliveries").await[0]).unwrap();
+    let names: Vec<&String> = kept.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["content-type", "webhook-id", "webhook-signature", "webhook-timestamp"]);
+    assert_eq!(texts(&line.db, "SELECT strength FROM resolutions").await, ["signed"]);
+    let evidence: Value =
+        serde_json::from_str(&texts(&line.db, "SELECT evidence FROM resolutions").await[0]).unwrap();
+    assert_eq!(
+        evidence,
+        json!({
+            "source": "support", "delivery": "msg-1", "via": "webhook", "rule": "confirmed", "secret": "1",
+            "values": { "body:/type": "resolution.confirmed" },
+        })
+    );
 }
 
 #[tokio::test]
-async fn what_is_not_signed_by_the_source_is_refused_and_not_kept() {
+async fn what_means_nothing_is_acknowledged_and_dropped() {
+    let line = Line::new("webhooks-dropped").await;
+    for (nth, body) in ["{}", "", "7", "null", r#"{"type":"invoice.paid"}"#].iter().enumerate() {
+        line.deliver(&format!("msg-{nth}"), body).await;
+    }
+    assert_eq!(texts(&line.db, "SELECT DISTINCT state FROM deliveries").await, ["mapped"]);
+    assert_eq!(line.deliveries().await, 5);
+    assert_eq!(number(&line.db, "SELECT COUNT(*) FROM resolutions").await, 0);
+    assert_eq!(parked(&line.service).await, [] as [Value; 0]);
+    // But one of our own subject that we do not understand is for a person, who is told whose it is.
+    line.deliver("msg-5", &confirmed(START).replace("confirmed", "solved")).await;
+    let list = parked(&line.service).await;
+    assert!(
+        list[0]["reason"].as_str().unwrap().starts_with("case `a-1` of `acme`: the type is not"),
+        "{list:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_signed_by_the_source_is_refused_and_kept_aside() {
     let line = Line::new("webhooks-refused").await;
     let now = (START + 2 * HOUR) / 1_000_000;
     let body = confirmed(START + 2 * HOUR);
@@ -76,7 +111,7 @@ async fn what_is_not_signed_by_the_source_is_refused_and_not_kept() {
     let early = sign(WEBHOOK_SECRET, "msg-1", now + 301, &body);
     let unversioned = good.replace("v1,", "");
     let send = async |source: &str, id: &str, at: i64, signature: &str, body: &str| {
-        let request = Client::new().post(line.service.url(&format!("/webhooks/{source}")));
+        let request = client().post(line.service.url(&format!("/webhooks/{source}")));
         let request = request.header("webhook-id", id).header("webhook-timestamp", at.to_string());
         request.header("webhook-signature", signature).body(body.to_string()).send().await.unwrap()
     };
@@ -95,11 +130,23 @@ async fn what_is_not_signed_by_the_source_is_refused_and_not_kept() {
     ] {
         details.push(problem(send(source, id, at, signature, body).await, 401).await);
     }
-    let bare = Client::new().post(line.service.url("/webhooks/support")).body(body.clone()).send();
+    let bare = client().post(line.service.url("/webhooks/support")).body(body.clone()).send();
     details.push(problem(bare.await.unwrap(), 401).await);
     details.dedup();
     assert_eq!(details.len(), 1, "which fault it was is not told: {details:?}");
     assert_eq!(line.deliveries().await, 0);
+    // What was addressed to a source that there is, each once; a header without a value is as good as absent.
+    let kept = line.service.get_json("/v1/quarantine").await;
+    let mut reasons: Vec<&str> =
+        kept.as_array().unwrap().iter().map(|kept| kept["reason"].as_str().unwrap()).collect();
+    reasons.sort_unstable();
+    let (mismatch, away) = ("no signature matches", "the timestamp is too far away from now");
+    let missing = |name: &str| format!("the header {name} is missing or malformed");
+    let (no_id, no_signature) = (missing("webhook-id"), missing("webhook-signature"));
+    let mut expected = [vec![mismatch; 6], vec![&no_id, &no_signature], vec![away; 2]].concat();
+    expected.sort_unstable();
+    assert_eq!(reasons, expected);
+    assert!(kept[0]["headers"].as_str().unwrap().contains("webhook-id"), "{kept}");
     assert_eq!(send("support", "msg-1", now, &good, &body).await.status(), 202);
     // Several signatures, as while a secret is changed: one that fits is enough.
     let both = format!("{other} {good}");
@@ -137,7 +184,7 @@ async fn a_parked_delivery_is_replayed_once_its_time_has_come() {
     let line = Line::new("webhooks-replay").await;
     // Senders' clocks may run ahead by a day, not by two.
     line.deliver("msg-1", &confirmed(START + 2 * DAY + 2 * HOUR)).await;
-    line.deliver("msg-2", "[]").await;
+    line.deliver("msg-2", "[").await;
     let list = parked(&line.service).await;
     assert_eq!(list.len(), 2, "{list:?}");
     assert!(
@@ -190,6 +237,9 @@ async fn resolutions_by_http_are_answered_for_in_order_and_named_when_wrong() {
         ("/case", json!("a\0b")),
         ("/case", json!(7)),
         ("/kind", json!("solved")),
+        ("/kind", json!("disputed")),
+        ("/kind", json!("dispute_accepted")),
+        ("/score", json!(5)),
         ("/occurred_at", json!("noon")),
         ("/occurred_at", json!("2019-12-31T23:59:59Z")),
         ("/occurred_at", json!(rfc3339(START + DAY + 1))),
