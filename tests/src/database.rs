@@ -45,3 +45,8 @@ pub async fn rows(db: &DatabaseConnection, sql: &str) -> Vec<QueryResult> {
 pub async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
     rows(db, sql).await[0].try_get_by_index(0).unwrap()
 }
+
+/// The texts of a query's first column.
+pub async fn texts(db: &DatabaseConnection, sql: &str) -> Vec<String> {
+    rows(db, sql).await.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}

@@ -5,5 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod database;
+pub mod gate;
+pub mod load;
+pub mod platform;
 pub mod queue;
 pub mod service;

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,6 +29,8 @@ pub struct Setup {
     pub test_clock: Option<i64>,
     /// More of its configuration, by the environment.
     pub environment: Vec<(String, String)>,
+    /// Its configuration file; by default the one source `support` with [`WEBHOOK_SECRET`].
+    pub config: String,
 }
 
 impl Setup {
@@ -39,6 +42,7 @@ impl Setup {
             stripe_base_url: None,
             test_clock: None,
             environment: Vec::new(),
+            config: format!("[[sources]]\nname = \"support\"\nsecrets = [\"{WEBHOOK_SECRET}\"]\n"),
         }
     }
 }
@@ -78,6 +82,13 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// A client. All is `http://` here, but the library wants to know who would do the cryptography.
+pub fn client() -> Client {
+    // The second time it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
+}
+
 /// A port that nothing listened on a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -87,13 +98,12 @@ impl Service {
     /// Makes a key and starts the service; `folder` is for its configuration and its log.
     pub async fn start(setup: Setup, folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
-        let config = format!("[[sources]]\nname = \"support\"\nsecrets = [\"{WEBHOOK_SECRET}\"]\n");
-        std::fs::write(folder.join("verdict.toml"), config).unwrap();
+        std::fs::write(folder.join("verdict.toml"), &setup.config).unwrap();
         let mut service = Self {
             setup,
             folder: folder.into(),
             child: None,
-            api: Api { port: free_port(), key: String::new(), client: Client::new() },
+            api: Api { port: free_port(), key: String::new(), client: client() },
         };
         let scopes = "ingest,resolve,billing,report,admin";
         service.api.key =
@@ -129,6 +139,16 @@ impl Service {
         self.prepared().args(arguments).output().unwrap()
     }
 
+    /// The same, for one that reads from standard input.
+    pub fn try_command_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.prepared();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // One that refuses at once does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
     fn spawn(&mut self) {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
@@ -146,6 +166,34 @@ impl Service {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// What `serve` says when it refuses to start with a configuration; it must, within ten seconds.
+    pub fn refusal(setup: Setup, folder: &Path) -> String {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("verdict.toml"), &setup.config).unwrap();
+        let api = Api { port: free_port(), key: String::new(), client: client() };
+        let service = Self { setup, folder: folder.into(), child: None, api };
+        let mut command = service.prepared();
+        command.arg("serve").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > Duration::from_secs(10) {
+                child.kill().unwrap();
+                panic!("it started, with {}", service.setup.config);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let output = child.wait_with_output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Gives it another configuration file and starts it again.
+    pub async fn configure(&mut self, config: &str) {
+        std::fs::write(self.folder.join("verdict.toml"), config).unwrap();
+        self.restart().await;
     }
 
     /// Starts it again, on the same port.
@@ -213,18 +261,32 @@ impl Api {
         request.header("content-type", content_type).body(body).send().await.unwrap()
     }
 
+    /// A delivery to a source's address (with a query, if there is one).
+    pub async fn deliver(
+        &self,
+        source: &str,
+        headers: &[(String, String)],
+        body: impl Into<Vec<u8>>,
+    ) -> Response {
+        let mut request = self.client.post(self.url(&format!("/webhooks/{source}"))).body(body.into());
+        for (name, value) in headers {
+            request = request.header(name, value.as_bytes());
+        }
+        request.send().await.unwrap()
+    }
+
     /// A delivery of the source `support`, signed at a time of the service's clock (microseconds).
     pub async fn try_webhook(&self, id: &str, body: &str, at: i64) -> reqwest::Result<Response> {
-        let timestamp = at / 1_000_000;
-        let request = self.client.post(self.url("/webhooks/support"));
-        request
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp.to_string())
-            .header("webhook-signature", sign(WEBHOOK_SECRET, id, timestamp, body))
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
+        self.try_delivery(&Delivery::signed("support", WEBHOOK_SECRET, id, body.into(), at)).await
+    }
+
+    /// A delivery of any source.
+    pub async fn try_delivery(&self, delivery: &Delivery) -> reqwest::Result<Response> {
+        let mut request = self.client.post(self.url(&format!("/webhooks/{}", delivery.source)));
+        for (name, value) in &delivery.headers {
+            request = request.header(*name, value);
+        }
+        request.header("content-type", "application/json").body(delivery.body.clone()).send().await
     }
 
     /// Sends a resolution through its door. `false`: the service was away, and it must be sent again.
@@ -233,6 +295,7 @@ impl Api {
             Door::Webhook => {
                 self.try_webhook(&resolution.id, &resolution.to_webhook_body().to_string(), now).await
             }
+            Door::Source(name) => panic!("the secret of {name} is not known here"),
             Door::Api => self.try_post("/v1/resolutions", &resolution.to_json()).await,
         };
         match response {
@@ -272,6 +335,30 @@ impl Api {
 impl Drop for Service {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A delivery as its source sends it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Which source it is of.
+    pub source: &'static str,
+    /// What proves it, and its id.
+    pub headers: Vec<(&'static str, String)>,
+    /// What it says.
+    pub body: String,
+}
+
+impl Delivery {
+    /// Signed at a time (microseconds) with a secret of its source.
+    pub fn signed(source: &'static str, secret: &str, id: &str, body: String, at: i64) -> Self {
+        let timestamp = at / 1_000_000;
+        let headers = vec![
+            ("webhook-id", id.into()),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", sign(secret, id, timestamp, &body)),
+        ];
+        Self { source, headers, body }
     }
 }
 

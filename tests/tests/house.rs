@@ -8,7 +8,7 @@ use std::process::Command;
 use verdict_tests::service::binary;
 
 /// Floors, each with the rooms on it and those below that they may lean on.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("verdict-domain", &[]),
     ("verdict-migrations", &[]),
     ("verdict-store", &["verdict-domain", "verdict-migrations"]),
@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         ],
     ),
     ("verdict-oracle", &[]),
+    ("verdict-judgement", &["verdict-domain", "verdict-oracle"]),
     ("verdict-stripe-double", &[]),
     ("verdict-tests", &["verdict-oracle", "verdict-stripe-double"]),
 ];

@@ -1,11 +1,12 @@
 //! The intake, measured beside what bounds it, in one run on one machine: a consumer that does nothing, a bare batched
-//! insert, and Verdict with everything switched on. Rates drift with the machine; the ratios are the figures.
+//! insert, and Verdict with everything switched on. Rates drift with the machine; the ratios are the figures. And webhook
+//! deliveries at a fixed rate, on both databases, while what they say is judged beside: how long the answers take.
 //!
-//! Prints a table and writes `target/bench/intake.json`. Ends with an error if the service's figures are wrong, or if
-//! it misses what it promises.
+//! Prints a table and writes `target/bench/intake.json` and `target/bench/deliveries.json`. Ends with an error if the
+//! service's figures are wrong, or if it misses what it promises.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_arithmetic, clippy::cast_precision_loss)]
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use futures_util::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
@@ -19,9 +20,9 @@ use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use verdict_oracle::{HOUR, MINUTE, rfc3339};
-use verdict_tests::database::{connect, fresh_postgres, number, rows, server};
-use verdict_tests::queue;
-use verdict_tests::service::{Service, Setup};
+use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, rows, server};
+use verdict_tests::service::{Delivery, Service, Setup, WEBHOOK_SECRET};
+use verdict_tests::{load, queue};
 
 #[derive(Parser)]
 struct Arguments {
@@ -31,6 +32,21 @@ struct Arguments {
     /// Rounds; the medians are printed.
     #[arg(long, default_value = "5")]
     rounds: usize,
+    /// Webhook deliveries a second.
+    #[arg(long, default_value = "500")]
+    delivery_rate: u32,
+    /// For how many seconds.
+    #[arg(long, default_value = "60")]
+    delivery_seconds: u32,
+    /// Measures only one of the two.
+    #[arg(long)]
+    only: Option<Round>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Round {
+    Intake,
+    Deliveries,
 }
 
 const BATCH: usize = 2_000;
@@ -42,10 +58,82 @@ const NOOP_QUEUE: &str = "verdict.bench";
 const LEAST_RATIO: f64 = 0.5;
 const MOST_MEMORY_MB: f64 = 150.0;
 const SLOWEST_REPORT_MS: f64 = 50.0;
+/// What is promised of a hundredth of the answers to deliveries: platforms begin to give up after a few seconds.
+const SLOWEST_ANSWER: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
+    if arguments.only != Some(Round::Intake) {
+        measure_deliveries(&arguments).await;
+    }
+    if arguments.only != Some(Round::Deliveries) {
+        measure_intake(&arguments).await;
+    }
+}
+
+/// How many cases the deliveries are about.
+const CASES: usize = 20_000;
+const CONNECTIONS: usize = 32;
+
+/// Deliveries at a fixed rate, and as many as are taken, on each database.
+async fn measure_deliveries(arguments: &Arguments) {
+    let folder = Path::new("target/bench");
+    let postgres = fresh_postgres("bench_deliveries").await;
+    let sqlite = fresh_sqlite(&std::path::absolute(folder.join("deliveries-db")).unwrap());
+    let mut measured = serde_json::Map::new();
+    for (name, url) in [("postgres", postgres), ("sqlite", sqlite)] {
+        let mut setup = Setup::new(&url);
+        setup.test_clock = Some(NOW);
+        let service = Service::start(setup, &folder.join(format!("deliveries-{name}"))).await;
+        for customer in 0..20 {
+            service.post("/v1/contracts", &contract(customer)).await;
+        }
+        for from in (0..CASES * 5 / 2).step_by(BATCH) {
+            let attempts: Vec<_> = (from..from + BATCH).map(attempt).collect();
+            service.post("/v1/attempts", &json!(attempts)).await;
+        }
+        service.wait_until_idle(Duration::from_secs(600)).await;
+
+        let (rate, seconds) = (arguments.delivery_rate, arguments.delivery_seconds);
+        let count = (rate * seconds) as usize;
+        // Each fifth is the one before once more.
+        let deliveries = (0..count).map(|nth| delivery(nth - nth % 5 / 4)).collect();
+        let answers = load::at_rate(&service, rate, deliveries).await;
+        println!("{name}: {rate} deliveries a second for {seconds} s: {answers}");
+        let time = Duration::from_secs(10);
+        let taken =
+            load::as_many_as_are_taken(&service, CONNECTIONS, time, move |nth| delivery(count + nth)).await;
+        let most = self::rate(taken, time);
+        println!("{name}: at most {most:.0} deliveries a second, over {CONNECTIONS} connections");
+        let start = Instant::now();
+        service.wait_until_idle(Duration::from_secs(600)).await;
+        println!("{name}: what was left was judged after {:.1} s", start.elapsed().as_secs_f64());
+        let stored =
+            number(&connect(&url).await, "SELECT COUNT(*) FROM deliveries WHERE state = 'mapped'").await;
+        let ms = |percent| answers.percentile(percent).as_secs_f64() * 1_000.0;
+        measured.insert(
+            name.into(),
+            json!({
+                "per_s": rate, "seconds": seconds, "errors": answers.errors,
+                "p50_ms": ms(50), "p95_ms": ms(95), "p99_ms": ms(99), "max_ms": ms(100),
+                "most_per_s": most.round(),
+            }),
+        );
+        assert_eq!(
+            usize::try_from(stored).unwrap(),
+            count - count / 5 + taken,
+            "{name}: all is stored, once"
+        );
+        assert_eq!(answers.errors, 0, "{name}: deliveries were not taken");
+        let p99 = answers.percentile(99);
+        assert!(p99 < SLOWEST_ANSWER, "{name}: p99 is {p99:.0?}; below {SLOWEST_ANSWER:.0?} is promised");
+    }
+    let text = format!("{:#}\n", serde_json::Value::Object(measured));
+    std::fs::write(folder.join("deliveries.json"), text).unwrap();
+}
+
+async fn measure_intake(arguments: &Arguments) {
     let (count, amqp) = (arguments.attempts, server("VERDICT_TEST_AMQP_URL"));
     let postgres = fresh_postgres("bench").await;
     queue::forget(&amqp).await;
@@ -146,6 +234,23 @@ fn contract(customer: usize) -> serde_json::Value {
         "currency": "USD", "bill_to": {"name": "Bench", "email": "bench@example.com"},
         "prices": [{"action": "support.resolution", "amount": "0.99"}]
     })
+}
+
+/// A delivery about one of the cases, of any kind, some time within the last day.
+fn delivery(nth: usize) -> Delivery {
+    let kinds = ["message", "acknowledged", "confirmed", "assumed", "rated", "message", "reopened", "failed"];
+    let case = nth * 7_919 % CASES;
+    let mut body = json!({
+        "type": format!("resolution.{}", kinds[nth % kinds.len()]), "timestamp": rfc3339(NOW),
+        "data": {
+            "customer": format!("customer-{:02}", case % 20), "case": format!("case-{case:010}"),
+            "occurred_at": rfc3339(NOW - HOUR + i64::try_from(nth % 3_000).unwrap() * 1_000_000)
+        }
+    });
+    if nth % kinds.len() == 4 {
+        body["data"]["score"] = json!(nth % 5 + 1);
+    }
+    Delivery::signed("support", WEBHOOK_SECRET, &format!("msg-{nth:08}"), body.to_string(), NOW)
 }
 
 /// An attempt of some 400 bytes: five for two cases, of 20 customers, within the last day; a time-ordered id.

@@ -265,7 +265,7 @@ async fn what_the_double_does_not_act_on_it_refuses() {
 
     let url = format!("{}v1/customers", caller.double.base_url);
     for key in [None, Some("sk_live_1"), Some("sk_test_")] {
-        let request = reqwest::Client::new().get(&url);
+        let request = common::http().get(&url);
         let request = if let Some(key) = key { request.bearer_auth(key) } else { request };
         assert_eq!(request.send().await.unwrap().status(), 401);
     }
@@ -274,7 +274,7 @@ async fn what_the_double_does_not_act_on_it_refuses() {
 #[tokio::test]
 async fn the_double_is_steered_over_http() {
     let double = StripeDouble::start(None);
-    let http = reqwest::Client::new();
+    let http = common::http();
     let steer = async |path: &str, body: Value| {
         let response =
             http.post(format!("{}_double/{path}", double.base_url)).json(&body).send().await.unwrap();
