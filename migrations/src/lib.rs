@@ -38,6 +38,7 @@ impl MigratorTrait for Migrator {
             "0010_evidence",
             "0011_sources",
             "0012_statistics",
+            "0013_pricing",
         ]
     }
 }

@@ -1,14 +1,15 @@
 //! The steps that open periods and close them with an invoice.
 
-use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use verdict_domain::contract::{Contract, in_force};
-use verdict_domain::invoice::draft;
-use verdict_domain::period::{self, Period};
+use verdict_domain::economics::{Bucket, Cell, Figures};
+use verdict_domain::invoice::{Counted, Draft, draft};
+use verdict_domain::period::Period;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_store::contracts::{self, DuePeriod};
 use verdict_store::invoices::{self, Invoice};
-use verdict_store::{Store, StoreError, Tx, ledger};
+use verdict_store::ledger::Touched;
+use verdict_store::{Store, StoreError, Tx, figures, ledger};
 
 /// Opens the periods of all contracts up to and including the one that contains `now`. Answers how many.
 pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
@@ -27,24 +28,22 @@ pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreE
             // The version in force when the period begins (or the first one) sets its time zone and grace.
             let at = from.unwrap_or(first);
             let Some(contract) = in_force(versions, at.max(first)) else { break };
-            let zone: Tz = contract.time_zone.parse().map_err(|_| {
+            let calendar = contract.calendar(first).ok_or_else(|| {
                 StoreError::Corrupt(format!("time zone `{}` of customer `{customer}`", contract.time_zone))
             })?;
-            let month = match from {
-                // A period begins where the one before ended, also when the time zone has changed since.
-                // Of a boundary that is not quite midnight in the new zone, the month that mostly follows.
-                Some(start) => {
-                    Period { start, end: period::next_month_start(start.plus(Span::hours(36)), zone) }
-                }
-                None => period::month_containing(first, zone),
+            let period = match from {
+                // A period begins where the one before ended, also when the time zone or the cadence has changed since.
+                // Of a boundary that is none in the new calendar, the period that mostly follows.
+                Some(start) => Period { start, end: calendar.containing(start.plus(Span::hours(36))).end },
+                None => calendar.containing(first),
             };
-            if month.end <= month.start {
+            if period.end <= period.start {
                 break;
             }
             opened += usize::from(
-                contracts::open_period(&tx, contract, month, month.end.plus(contract.grace)).await?,
+                contracts::open_period(&tx, contract, period, period.end.plus(contract.grace)).await?,
             );
-            from = Some(month.end);
+            from = Some(period.end);
         }
     }
     tx.commit().await?;
@@ -94,9 +93,16 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
         .or(versions.first())
         .ok_or_else(|| StoreError::Corrupt(format!("customer `{customer}` has a period but no contract")))?;
     let id = format!("{customer}:{}", due.period.start);
-    let charges = ledger::put_on_invoice(tx, customer, due.period.end, &id).await?;
-    let draft = draft(contract.currency, &charges)
+    let touched = ledger::put_on_invoice(tx, customer, due.period, &id).await?;
+    let (mut periods, mut billed) = (Vec::with_capacity(touched.len()), BTreeMap::new());
+    for Touched { period, .. } in &touched {
+        let outcomes = ledger::counted(tx, customer, *period).await?;
+        periods.push(Counted { period: *period, outcomes });
+        billed.extend(invoices::billed(tx, customer, period.start).await?);
+    }
+    let draft = draft(contract.currency, &versions, &periods, &billed)
         .map_err(|error| StoreError::Corrupt(format!("invoice `{id}`: {error}")))?;
+    post_revenue(tx, contract, &touched, &draft).await?;
     if !draft.lines.is_empty() {
         let invoice = Invoice {
             id,
@@ -116,4 +122,36 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
         }
     }
     contracts::close_period(tx, due, now).await
+}
+
+/// Outcomes count as revenue at their list prices until they are invoiced: what their period's price differs from that is
+/// posted on the period's last day.
+async fn post_revenue(
+    tx: &Tx,
+    contract: &Contract,
+    touched: &[Touched],
+    draft: &Draft,
+) -> Result<(), StoreError> {
+    let mut changes = BTreeMap::new();
+    for Touched { period, listed_nanos } in touched {
+        let lines = draft.lines.iter().filter(|line| line.period_start == period.start);
+        let billed = lines.map(|line| line.amount.nanos).try_fold(0_i64, |sum, nanos| sum.checked_add(nanos));
+        let differs = billed
+            .and_then(|billed| billed.checked_sub(*listed_nanos))
+            .ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
+        if differs == 0 {
+            continue;
+        }
+        let cell = Cell {
+            day: Timestamp(period.end.0 - 1).day(),
+            agent: "-".into(),
+            model: "-".into(),
+            currency: contract.currency.code().into(),
+            bucket: Bucket::Revenue,
+            reason: "-".into(),
+        };
+        let figures = Figures { revenue_nanos: differs, ..Figures::default() };
+        changes.insert((contract.customer.clone(), cell), figures);
+    }
+    figures::add(tx, changes).await
 }

@@ -9,6 +9,9 @@ use crate::stripe::{
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use verdict_domain::invoice::Line;
+use verdict_domain::judge::WinKind;
+use verdict_domain::pricing::Item;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_store::invoices::{self, Errand, Invoice, TRIES_PER_KEY};
 use verdict_store::parked::{self, Origin, Parked};
@@ -130,6 +133,18 @@ fn span(duration: Duration) -> Span {
     Span(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// A line as Stripe shows it.
+fn describe(invoice: &Invoice, line: &Line) -> String {
+    let of = match line.period_start == invoice.period.start {
+        true => String::new(),
+        false => format!(", correction for the period from {}", line.period_start),
+    };
+    match &line.item {
+        Item::Outcomes { .. } => format!("{} x {}{of}", line.quantity, line.item),
+        item => format!("{item}{of}"),
+    }
+}
+
 /// One try of one errand.
 struct Push<'a> {
     store: &'a Store,
@@ -159,10 +174,10 @@ impl Push<'_> {
                     line: line.number,
                     amount_minor: line.minor,
                     currency: invoice.currency.code(),
-                    description: &format!("{} x {}, {}", line.quantity, line.action, line.win.as_str()),
+                    description: &describe(&invoice, line),
                     quantity: line.quantity,
-                    action: &line.action,
-                    kind: line.win.as_str(),
+                    action: line.item.name().unwrap_or_else(|| line.item.sort()),
+                    kind: line.item.win().map_or_else(|| line.item.sort(), WinKind::as_str),
                 };
                 let key = self.key(&self.errand.id, &format!("line-{}", line.number)).await?;
                 self.stripe.add_item(&key, &item).await?;

@@ -49,10 +49,10 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         contracts::of_customers(&tx, outcomes.iter().map(|(key, _)| key.customer.as_str())).await?;
     let mut keys: Vec<CaseKey> = outcomes.iter().map(|(key, _)| key.clone()).collect();
     keys.dedup();
-    let mut priced: BTreeMap<(CaseKey, i64), invoice::Charge> = ledger::charges_of(&tx, &keys)
+    let mut priced: BTreeMap<(CaseKey, i64), (Timestamp, invoice::Charge)> = ledger::charges_of(&tx, &keys)
         .await?
         .into_iter()
-        .map(|charge| ((charge.key, charge.seq), charge.charge))
+        .map(|charge| ((charge.key, charge.seq), (charge.origin_at, charge.charge)))
         .collect();
 
     let mut charges = Vec::new();
@@ -60,14 +60,14 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
     let mut revenue: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
     for (key, row) in outcomes {
         let versions = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
-        let charge = match row.reverses {
+        let (origin_at, charge) = match row.reverses {
             // What it reverses comes before it. If that has no price (and is parked), this waits with it.
             Some(seq) => match priced.get(&(key.clone(), seq)) {
-                Some(reversed) => opposite(reversed)?,
+                Some((origin_at, reversed)) => (*origin_at, opposite(reversed)?),
                 None => continue,
             },
             None => match price(versions, &row) {
-                Ok(charge) => charge,
+                Ok(charge) => (row.entry.effective_at, charge),
                 Err(reason) => {
                     parked.push(unpriced(&key, &row, reason));
                     continue;
@@ -85,8 +85,8 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         let added = Figures { revenue_nanos: charge.amount.nanos, ..Figures::default() };
         let sum = revenue.entry((key.customer.clone(), cell)).or_default();
         *sum = sum.plus(added).ok_or_else(|| StoreError::Refused("the revenue of a day overflows".into()))?;
-        priced.insert((key.clone(), row.seq), charge.clone());
-        charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, charge });
+        priced.insert((key.clone(), row.seq), (origin_at, charge.clone()));
+        charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, origin_at, charge });
     }
     ledger::charge(&tx, &charges, now).await?;
     figures::add(&tx, revenue).await?;
@@ -108,7 +108,7 @@ fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
     })?;
     let version = contract.version;
     let amount: Money = contract
-        .price(&entry.action, entry.win)
+        .list_price(&entry.action, entry.win)
         .ok_or_else(|| {
             let action = &entry.action;
             format!("contract version {version} has no price for `{action}`: put a version that has")

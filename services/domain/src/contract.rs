@@ -3,6 +3,8 @@
 use crate::fact::Fact;
 use crate::judge::WinKind;
 use crate::money::{self, Currency, Money, MoneyError};
+use crate::period::Calendar;
+use crate::pricing::{self, Fee, Mode, Tier};
 use crate::rule::{Assumed, FollowUp, RestartedBy, Rule};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,21 @@ pub struct Contract {
     pub bill_to: BillTo,
     /// Price per outcome, by action.
     pub prices: Vec<Price>,
+    /// What is charged whatever the outcomes, for each period.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<Fee>,
+    /// What the outcomes of a period come to at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<String>,
+    /// What the outcomes of a period come to at most; what is beyond is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<String>,
+    /// Percent taken off outcomes and fees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<String>,
+    /// Percent of the bill for outcomes that assumed ones may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_at_most: Option<String>,
     /// How its cases are judged.
     #[serde(default)]
     pub rule: Rule,
@@ -44,6 +61,12 @@ pub enum Cadence {
     /// Calendar months in the contract's time zone.
     #[default]
     Monthly,
+    /// Weeks, from Monday.
+    Weekly,
+    /// Calendar quarters.
+    Quarterly,
+    /// Months from the day of the month on which the first version took effect.
+    Anniversary,
 }
 
 /// Who gets the invoice.
@@ -63,10 +86,65 @@ pub struct Price {
     /// The kind of outcome, as attempts name it.
     pub action: String,
     /// For a confirmed outcome: a decimal in the contract's currency.
-    pub amount: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
     /// For an assumed one, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed_amount: Option<String>,
+    /// How many are free in each period.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub included: i64,
+    /// How the tiers are read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// Instead of `amount`: the price by how many there are in a period.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+    /// The same for assumed ones, if it differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed_tiers: Vec<Tier>,
+    /// Outcomes are sold by so many, at the price of one each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<i64>,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Price {
+    /// So much for each confirmed outcome, and for each assumed one if that differs.
+    pub fn flat(action: &str, amount: &str, assumed_amount: Option<&str>) -> Self {
+        Self {
+            action: action.into(),
+            amount: Some(amount.into()),
+            assumed_amount: assumed_amount.map(String::from),
+            included: 0,
+            mode: Mode::default(),
+            tiers: Vec::new(),
+            assumed_tiers: Vec::new(),
+            package: None,
+        }
+    }
+
+    /// Whether assumed outcomes have a price of their own.
+    pub(crate) fn has_assumed_price(&self) -> bool {
+        self.assumed_amount.is_some() || !self.assumed_tiers.is_empty()
+    }
+
+    /// The amount, or the tiers, for outcomes of a kind.
+    pub(crate) fn of(&self, win: WinKind) -> (Option<&str>, &[Tier]) {
+        match win {
+            WinKind::Assumed if self.has_assumed_price() => {
+                (self.assumed_amount.as_deref(), &self.assumed_tiers)
+            }
+            _ => (self.amount.as_deref(), &self.tiers),
+        }
+    }
 }
 
 fn utc() -> String {
@@ -141,28 +219,52 @@ impl Contract {
             if self.prices[..nth].iter().any(|other| other.action == price.action) {
                 return Err(fault(&field("action"), "has a price already"));
             }
-            for (name, amount) in
-                [("amount", Some(&price.amount)), ("assumed_amount", price.assumed_amount.as_ref())]
-            {
-                let Some(amount) = amount else { continue };
-                match money::parse_nanos(amount) {
-                    Ok(nanos) if (0..=1_000_000 * money::NANOS_PER_UNIT).contains(&nanos) => {}
-                    Ok(_) => return Err(fault(&field(name), "must be from 0 to 1,000,000")),
-                    Err(error) => return Err(fault(&field(name), &error.to_string())),
-                }
-            }
         }
-        Ok(())
+        pricing::check(self)
     }
 
-    /// What one outcome costs; `None` if no price covers the action.
-    pub fn price(&self, action: &str, win: WinKind) -> Option<Result<Money, MoneyError>> {
+    /// How its periods run; `None` if the time zone is none. `anchor` is when the customer's first version took effect.
+    pub fn calendar(&self, anchor: Timestamp) -> Option<Calendar> {
+        Some(Calendar { cadence: self.period, zone: self.time_zone.parse().ok()?, anchor })
+    }
+
+    /// What is allowed and probably not meant, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let rule = &self.rule;
+        if rule.assumed == Assumed::Silence && rule.silence_window < Span::hours(1) {
+            warnings.push("rule.silence_window: silence of less than an hour counts as success".to_string());
+        }
+        if self.effective_from.to_utc().timestamp_subsec_nanos() != 0 {
+            warnings.push("effective_from: is within a second".into());
+        }
+        for price in self.prices.iter().filter(|price| !price.has_assumed_price()) {
+            if rule.assumed != Assumed::Never {
+                let action = &price.action;
+                warnings.push(format!("prices: an assumed `{action}` costs what a confirmed one does"));
+            }
+        }
+        for price in self.prices.iter().filter(|price| price.mode == Mode::Volume && price.tiers.len() > 1) {
+            let action = &price.action;
+            warnings
+                .push(format!("prices: `{action}` by volume: one outcome more can make the whole cheaper"));
+        }
+        warnings
+    }
+
+    /// The list price of one outcome; `None` if no price covers the action. What it costs in the end depends on how many
+    /// there are in its period ([`pricing::price`]).
+    pub fn list_price(&self, action: &str, win: WinKind) -> Option<Result<Money, MoneyError>> {
         let price = self.prices.iter().find(|price| price.action == action)?;
-        let amount = match win {
-            WinKind::Assumed => price.assumed_amount.as_ref().unwrap_or(&price.amount),
-            WinKind::Confirmed => &price.amount,
+        let (amount, tiers) = price.of(win);
+        let amount = amount.or(tiers.first().map(|tier| tier.amount.as_str())).unwrap_or("0");
+        let of_one = |nanos: i64| {
+            let package = i128::from(price.package.unwrap_or(1).max(1));
+            money::divide_half_away(i128::from(nanos), package).ok_or(MoneyError::Overflow)
         };
-        Some(money::parse_nanos(amount).map(|nanos| Money { nanos, currency: self.currency }))
+        Some(
+            money::parse_nanos(amount).and_then(of_one).map(|nanos| Money { nanos, currency: self.currency }),
+        )
     }
 }
 

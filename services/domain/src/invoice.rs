@@ -1,10 +1,15 @@
-//! The draft of an invoice: a pure function of the charges of a period.
+//! The draft of an invoice: a pure function of what the outcomes of its periods are, and of what was invoiced for these
+//! periods before.
 
+use crate::contract::Contract;
 use crate::judge::WinKind;
 use crate::money::{Currency, Money, MoneyError};
+use crate::period::Period;
+use crate::pricing::{self, Counts, Item, Part, Priced};
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
-/// A charge as the invoice sees it: a priced row of the ledger, or several of one kind together.
+/// A charge as priced when it was posted: a row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     /// What kind of outcome.
@@ -15,7 +20,7 @@ pub struct Charge {
     pub contract_version: u32,
     /// Outcomes: +1 for a charge, -1 for a void.
     pub quantity: i64,
-    /// The amount, with its sign.
+    /// The list price, with its sign.
     pub amount: Money,
 }
 
@@ -24,18 +29,43 @@ pub struct Charge {
 pub struct Line {
     /// 1, 2, 3 … on the invoice.
     pub number: u32,
-    /// What kind of outcome.
-    pub action: String,
-    /// Confirmed or assumed.
-    pub win: WinKind,
+    /// When the period begins that the line is about: the invoice's own, or an earlier one that is corrected.
+    pub period_start: Timestamp,
+    /// What it is for.
+    pub item: Item,
     /// The contract version that priced it.
     pub contract_version: u32,
-    /// Outcomes, less those taken back.
+    /// How many; outcomes less those taken back.
     pub quantity: i64,
-    /// The exact sum.
+    /// The exact amount.
     pub amount: Money,
-    /// The sum in minor units: rounded here, once.
+    /// The amount in minor units: rounded here, once.
     pub minor: i64,
+    /// How the amount came to be.
+    pub why: String,
+}
+
+/// What a line is about: on later invoices, lines of the same say what has changed.
+pub type Key = (Timestamp, u32, Item);
+
+/// What earlier invoices say of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Billed {
+    /// How many.
+    pub quantity: i64,
+    /// The exact amount, in nanos.
+    pub nanos: i64,
+    /// In minor units.
+    pub minor: i64,
+}
+
+/// A period with its outcomes, by the contract version that priced them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Its bounds.
+    pub period: Period,
+    /// Its outcomes.
+    pub outcomes: BTreeMap<u32, Counts>,
 }
 
 /// The lines of an invoice in one currency. They add up to the total, always.
@@ -47,25 +77,75 @@ pub struct Draft {
     pub total_minor: i64,
 }
 
-/// Drafts an invoice in `currency` from its charges, in whatever order they come.
-pub fn draft(currency: Currency, charges: &[Charge]) -> Result<Draft, MoneyError> {
-    let mut groups: BTreeMap<(&str, WinKind, u32), (i64, Money)> = BTreeMap::new();
-    for charge in charges {
-        let key = (charge.action.as_str(), charge.win, charge.contract_version);
-        let (quantity, amount) = groups.entry(key).or_insert((0, Money::zero(currency)));
-        *quantity = quantity.checked_add(charge.quantity).ok_or(MoneyError::Overflow)?;
-        *amount = amount.plus(charge.amount)?;
+/// Drafts an invoice: what `periods` come to now, less what was `billed` for them. `versions` are all of the contract's.
+pub fn draft(
+    currency: Currency,
+    versions: &[Contract],
+    periods: &[Counted],
+    billed: &BTreeMap<Key, Billed>,
+) -> Result<Draft, MoneyError> {
+    let mut now: BTreeMap<Key, (Billed, String)> = BTreeMap::new();
+    for counted in periods {
+        for (contract, part) in in_force_in(versions, counted) {
+            let none = Counts::new();
+            let counts = counted.outcomes.get(&contract.version).unwrap_or(&none);
+            for priced in pricing::price(contract, counts, part)? {
+                let Priced { item, quantity, amount, why } = priced;
+                let said = Billed { quantity, nanos: amount.nanos, minor: amount.to_minor_units()? };
+                now.insert((counted.period.start, contract.version, item), (said, why));
+            }
+        }
+    }
+    // What is no longer said of a period is taken back.
+    for key in billed.keys().filter(|key| periods.iter().any(|counted| counted.period.start == key.0)) {
+        now.entry(key.clone()).or_insert_with(|| (Billed::default(), "no longer".into()));
     }
     let mut lines = Vec::new();
     let mut total_minor = 0_i64;
-    for ((action, win, contract_version), (quantity, amount)) in groups {
-        if quantity == 0 && amount.nanos == 0 {
+    for (key, (said, why)) in now {
+        let before = billed.get(&key).copied();
+        let change = less(said, before.unwrap_or_default()).ok_or(MoneyError::Overflow)?;
+        if change == Billed::default() {
             continue;
         }
-        let minor = amount.to_minor_units()?;
-        total_minor = total_minor.checked_add(minor).ok_or(MoneyError::Overflow)?;
+        total_minor = total_minor.checked_add(change.minor).ok_or(MoneyError::Overflow)?;
         let number = u32::try_from(lines.len() + 1).map_err(|_| MoneyError::Overflow)?;
-        lines.push(Line { number, action: action.into(), win, contract_version, quantity, amount, minor });
+        let why = match before {
+            None => why,
+            Some(before) => format!(
+                "now {} ({why}), invoiced before {}",
+                Money { nanos: said.nanos, currency },
+                Money { nanos: before.nanos, currency }
+            ),
+        };
+        let (period_start, contract_version, item) = key;
+        let amount = Money { nanos: change.nanos, currency };
+        let (quantity, minor) = (change.quantity, change.minor);
+        lines.push(Line { number, period_start, item, contract_version, quantity, amount, minor, why });
     }
     Ok(Draft { lines, total_minor })
+}
+
+fn less(now: Billed, before: Billed) -> Option<Billed> {
+    Some(Billed {
+        quantity: now.quantity.checked_sub(before.quantity)?,
+        nanos: now.nanos.checked_sub(before.nanos)?,
+        minor: now.minor.checked_sub(before.minor)?,
+    })
+}
+
+/// The versions that are in force in a period, each with its part of it; and those that priced its outcomes all the same,
+/// with none.
+fn in_force_in<'a>(versions: &'a [Contract], counted: &Counted) -> Vec<(&'a Contract, Part)> {
+    let mut ordered: Vec<&Contract> = versions.iter().collect();
+    ordered.sort_by_key(|contract| (contract.effective_from, contract.version));
+    let Period { start, end } = counted.period;
+    let parts = ordered.iter().enumerate().map(|(nth, contract)| {
+        // Of several from the same moment, the last one is in force.
+        let until = ordered.get(nth + 1).map(|next| next.effective_from);
+        (*contract, Part::of(start, end, contract.effective_from, until))
+    });
+    parts
+        .filter(|(contract, part)| part.in_force > 0 || counted.outcomes.contains_key(&contract.version))
+        .collect()
 }

@@ -19,5 +19,6 @@ pub mod judge;
 pub mod ledger;
 pub mod money;
 pub mod period;
+pub mod pricing;
 pub mod rule;
 pub mod time;

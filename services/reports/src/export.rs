@@ -70,6 +70,11 @@ impl Terms {
             grace: Span::hours(0),
             bill_to: BillTo { name: String::new(), email: String::new() },
             prices: self.prices,
+            fees: Vec::new(),
+            minimum: None,
+            cap: None,
+            discount: None,
+            assumed_at_most: None,
             rule: self.rule,
         }
     }

@@ -15,8 +15,9 @@ use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
+use verdict_domain::contract::Contract;
 use verdict_domain::money::minor_decimal;
-use verdict_domain::time::{Timestamp, day_text, parse_day};
+use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
 use verdict_reports::{Query, csv, group_by, table};
 use verdict_store::{Store, access, attempts, contracts, invoices, parked};
@@ -112,6 +113,19 @@ enum Contracts {
     },
     /// Lists all contract versions as JSON.
     List,
+    /// Looks for mistakes in a file. Needs no database.
+    Lint {
+        /// The file.
+        file: String,
+    },
+    /// Shows what a period would cost under a file, beside what it costs. Changes nothing.
+    Preview {
+        /// The file.
+        file: String,
+        /// A UTC day in the period [default: the last period that is over]
+        #[arg(long, value_parser = day)]
+        day: Option<i64>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -247,12 +261,41 @@ async fn keys(store: &Store, command: Keys) -> Outcome {
     Ok(())
 }
 
+fn read_contract(file: &str) -> Result<Contract, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let format = if file.ends_with(".json") { Format::Json } else { Format::Toml };
+    Ok(contract::read(format, &text).map_err(|reason| format!("{file}: {reason}"))?)
+}
+
+fn lint_contract(file: &str) -> Outcome {
+    let contract = read_contract(file)?;
+    for warning in contract.warnings() {
+        println!("warning: {warning}");
+    }
+    println!("{file}: version {} of `{}` can be put", contract.version, contract.customer);
+    Ok(())
+}
+
+/// The period of a contract that contains a day, or the last one that is over.
+async fn preview_contract(store: &Store, file: &str, day: Option<i64>) -> Outcome {
+    let contract = read_contract(file)?;
+    let now = cases::now(store).await?;
+    let calendar = contract.calendar(contract.effective_from).ok_or("time_zone: is none")?;
+    let at = match day {
+        Some(day) => Timestamp(day.saturating_mul(MICROS_PER_DAY)),
+        None => Timestamp(calendar.containing(now).start.0 - 1),
+    };
+    let preview = verdict_reports::preview(store, &contract, calendar.containing(at), now).await?;
+    print!("{}", verdict_reports::previewed(&preview, &contract));
+    Ok(())
+}
+
 async fn contracts(store: &Store, command: Contracts) -> Outcome {
     match command {
+        Contracts::Lint { file } => lint_contract(&file)?,
+        Contracts::Preview { file, day } => preview_contract(store, &file, day).await?,
         Contracts::Put { file } => {
-            let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
-            let format = if file.ends_with(".json") { Format::Json } else { Format::Toml };
-            let contract = contract::read(format, &text).map_err(|reason| format!("{file}: {reason}"))?;
+            let contract = read_contract(&file)?;
             let (customer, version) = (&contract.customer, contract.version);
             match contract::put(store, &contract, wall_clock()).await?? {
                 true => println!("recorded version {version} of `{customer}`"),

@@ -2,11 +2,13 @@
 
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
 use sea_orm::{ConnectionTrait, QueryResult};
+use std::collections::BTreeMap;
 use verdict_domain::contract::BillTo;
-use verdict_domain::invoice::Line;
+use verdict_domain::invoice::{Billed, Key, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::period::Period;
+use verdict_domain::pricing::Item;
 use verdict_domain::time::Timestamp;
 
 /// An invoice as drafted, and what Stripe knows of it.
@@ -51,16 +53,20 @@ pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
     run(&tx.tx, sql, values).await?;
     for line in &invoice.lines {
         let sql = "INSERT INTO invoice_lines (invoice_id, number, action, win, contract_version, quantity, \
-                   amount_nanos, amount_minor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                   amount_nanos, amount_minor, period_start, item, why) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let values = [
             invoice.id.as_str().into(),
             i64::from(line.number).into(),
-            line.action.as_str().into(),
-            line.win.as_str().into(),
+            line.item.name().unwrap_or_default().into(),
+            line.item.win().map_or("", WinKind::as_str).into(),
             i64::from(line.contract_version).into(),
             line.quantity.into(),
             line.amount.nanos.into(),
             line.minor.into(),
+            line.period_start.0.into(),
+            line.item.sort().into(),
+            line.why.as_str().into(),
         ];
         run(&tx.tx, sql, values).await?;
     }
@@ -74,20 +80,21 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
     let code: String = row.try_get_by_index(4)?;
     let currency = known(money::currency(&code).ok(), "currency", &code)?;
     let id: String = row.try_get_by_index(0)?;
-    let sql = "SELECT number, action, win, contract_version, quantity, amount_nanos, amount_minor \
-               FROM invoice_lines WHERE invoice_id = $1 ORDER BY number";
+    let sql = "SELECT number, action, win, contract_version, quantity, amount_nanos, amount_minor, \
+               period_start, item, why FROM invoice_lines WHERE invoice_id = $1 ORDER BY number";
     let mut lines = Vec::new();
     for row in all(on, sql, [id.as_str().into()]).await? {
-        let win: String = row.try_get_by_index(2)?;
+        let item = read_item(&row, 8, 1, 2)?;
         let small = |value: i64| known(u32::try_from(value).ok(), "number", "of an invoice line");
         lines.push(Line {
             number: small(row.try_get_by_index(0)?)?,
-            action: row.try_get_by_index(1)?,
-            win: known(WinKind::parse(&win), "win", &win)?,
+            period_start: Timestamp(row.try_get_by_index(7)?),
+            item,
             contract_version: small(row.try_get_by_index(3)?)?,
             quantity: row.try_get_by_index(4)?,
             amount: Money { nanos: row.try_get_by_index(5)?, currency },
             minor: row.try_get_by_index(6)?,
+            why: row.try_get_by_index(9)?,
         });
     }
     let (start, end) = (Timestamp(row.try_get_by_index(2)?), Timestamp(row.try_get_by_index(3)?));
@@ -103,6 +110,38 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
         stripe_status: row.try_get_by_index(9)?,
         lines,
     })
+}
+
+fn read_item(row: &QueryResult, sort: usize, name: usize, win: usize) -> Result<Item, StoreError> {
+    let text = |at: usize| row.try_get_by_index::<String>(at);
+    let (sort, name, win) = (text(sort)?, text(name)?, text(win)?);
+    known(Item::parse(&sort, &name, &win), "item", &sort)
+}
+
+/// What a customer's invoices say of a period, by what their lines are about.
+pub async fn billed(
+    tx: &Tx,
+    customer: &str,
+    period_start: Timestamp,
+) -> Result<BTreeMap<Key, Billed>, StoreError> {
+    let sql = "SELECT l.contract_version, l.item, l.action, l.win, CAST(SUM(l.quantity) AS BIGINT), \
+               CAST(SUM(l.amount_nanos) AS BIGINT), CAST(SUM(l.amount_minor) AS BIGINT) \
+               FROM invoices i JOIN invoice_lines l ON l.invoice_id = i.id \
+               WHERE i.customer = $1 AND l.period_start = $2 \
+               GROUP BY l.contract_version, l.item, l.action, l.win";
+    let rows = all(&tx.tx, sql, [customer.into(), period_start.0.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let version: i64 = row.try_get_by_index(0)?;
+            let version = known(u32::try_from(version).ok(), "version", "of an invoice line")?;
+            let billed = Billed {
+                quantity: row.try_get_by_index(4)?,
+                nanos: row.try_get_by_index(5)?,
+                minor: row.try_get_by_index(6)?,
+            };
+            Ok(((period_start, version, read_item(row, 1, 2, 3)?), billed))
+        })
+        .collect()
 }
 
 /// The newest invoices, at most `limit`.

@@ -9,6 +9,8 @@ use verdict_domain::invoice;
 use verdict_domain::judge::{LossReason, WinKind};
 use verdict_domain::ledger::{Entry, EntryKind, Row};
 use verdict_domain::money::{self, Money};
+use verdict_domain::period::Period;
+use verdict_domain::pricing::Counts;
 use verdict_domain::time::Timestamp;
 
 pub(crate) const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
@@ -161,6 +163,8 @@ pub struct Charge {
     pub seq: i64,
     /// When it takes effect.
     pub effective_at: Timestamp,
+    /// The effective time of the charge that it is, or takes back: it names the period whose price it changes.
+    pub origin_at: Timestamp,
     /// What it adds to an invoice.
     pub charge: invoice::Charge,
 }
@@ -180,12 +184,13 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             ("amount_nanos", Kind::Int),
             ("currency", Kind::Text),
             ("effective_at", Kind::Int),
+            ("origin_at", Kind::Int),
             ("rated_at", Kind::Int),
         ],
         on_conflict: "",
         returning: "",
     };
-    let row = |Charge { key, seq, effective_at, charge }: &Charge| -> Vec<Value> {
+    let row = |Charge { key, seq, effective_at, origin_at, charge }: &Charge| -> Vec<Value> {
         vec![
             key.customer.as_str().into(),
             key.case.as_str().into(),
@@ -197,6 +202,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             charge.amount.nanos.into(),
             charge.amount.currency.code().into(),
             effective_at.0.into(),
+            origin_at.0.into(),
             now.0.into(),
         ]
     };
@@ -219,11 +225,12 @@ fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
     };
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
     let effective_at = Timestamp(row.try_get_by_index(9)?);
-    Ok(Charge { key, seq: row.try_get_by_index(2)?, effective_at, charge })
+    let origin_at = Timestamp(row.try_get_by_index(10)?);
+    Ok(Charge { key, seq: row.try_get_by_index(2)?, effective_at, origin_at, charge })
 }
 
 const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
-     c.amount_nanos, c.currency, c.effective_at";
+     c.amount_nanos, c.currency, c.effective_at, c.origin_at";
 
 /// All charges of cases.
 pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreError> {
@@ -234,22 +241,58 @@ pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreE
     rows.iter().map(read_charge).collect()
 }
 
-/// Puts on `invoice` all of a customer's charges that are on none and take effect before `end`, and sums them by
-/// action, kind, contract version and currency. The sums are of what was put there, whatever arrives meanwhile.
+/// What was put on an invoice, of one period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// The period.
+    pub period: Period,
+    /// The sum of the list prices that were put, in nanos.
+    pub listed_nanos: i64,
+}
+
+/// Puts on `invoice` all of a customer's charges that are on none and whose origin is before the end of `period`, and answers
+/// to which periods they belong; `period` is one of these in any case. What is older than the first period belongs to the
+/// first.
 pub async fn put_on_invoice(
     tx: &Tx,
     customer: &str,
-    end: Timestamp,
+    period: Period,
     invoice: &str,
-) -> Result<Vec<invoice::Charge>, StoreError> {
-    let sql = "UPDATE charges SET invoice_id = $3 \
-               WHERE customer = $1 AND invoice_id IS NULL AND effective_at < $2";
-    run(&tx.tx, sql, [customer.into(), end.0.into(), invoice.into()]).await?;
-    let sql = "SELECT customer, '', CAST(0 AS BIGINT), action, win, CAST(SUM(sign) AS BIGINT), contract_version, \
-               CAST(SUM(amount_nanos) AS BIGINT), currency, CAST(0 AS BIGINT) FROM charges WHERE invoice_id = $1 \
-               GROUP BY customer, action, win, contract_version, currency";
-    let rows = all(&tx.tx, sql, [invoice.into()]).await?;
-    rows.iter().map(|row| Ok(read_charge(row)?.charge)).collect()
+) -> Result<Vec<Touched>, StoreError> {
+    let sql = "UPDATE charges SET invoice_id = $3, origin_at = CASE WHEN origin_at < first.start_at \
+               THEN first.start_at ELSE origin_at END \
+               FROM (SELECT MIN(start_at) AS start_at FROM periods WHERE customer = $1) AS first \
+               WHERE customer = $1 AND invoice_id IS NULL AND origin_at < $2";
+    run(&tx.tx, sql, [customer.into(), period.end.0.into(), invoice.into()]).await?;
+    let sql = "SELECT p.start_at, p.end_at, CAST(SUM(c.amount_nanos) AS BIGINT) FROM charges c \
+               JOIN periods p ON p.customer = c.customer AND p.start_at <= c.origin_at AND c.origin_at < p.end_at \
+               WHERE c.invoice_id = $1 GROUP BY p.start_at, p.end_at ORDER BY p.start_at";
+    let mut touched = Vec::new();
+    for row in all(&tx.tx, sql, [invoice.into()]).await? {
+        let (start, end) = (Timestamp(row.try_get_by_index(0)?), Timestamp(row.try_get_by_index(1)?));
+        touched.push(Touched { period: Period { start, end }, listed_nanos: row.try_get_by_index(2)? });
+    }
+    if touched.last().is_none_or(|last| last.period != period) {
+        touched.push(Touched { period, listed_nanos: 0 });
+    }
+    Ok(touched)
+}
+
+/// The outcomes of a customer's period that are invoiced: how many, by contract version, action and kind.
+pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap<u32, Counts>, StoreError> {
+    let sql = "SELECT contract_version, action, win, CAST(SUM(sign) AS BIGINT) FROM charges \
+               WHERE customer = $1 AND invoice_id IS NOT NULL AND origin_at >= $2 AND origin_at < $3 \
+               GROUP BY contract_version, action, win";
+    let values = [customer.into(), period.start.0.into(), period.end.0.into()];
+    let mut counted: BTreeMap<u32, Counts> = BTreeMap::new();
+    for row in all(&tx.tx, sql, values).await? {
+        let (version, win): (i64, String) = (row.try_get_by_index(0)?, row.try_get_by_index(2)?);
+        let version = known(u32::try_from(version).ok(), "version", "of a charge")?;
+        let win = known(WinKind::parse(&win), "win", &win)?;
+        let count: i64 = row.try_get_by_index(3)?;
+        counted.entry(version).or_default().insert((row.try_get_by_index(1)?, win), count);
+    }
+    Ok(counted)
 }
 
 /// The charges on an invoice: its evidence, at most `limit`.

@@ -139,8 +139,9 @@ fn hours(micros: i64) -> f64 {
 fn contract(rule: verdict_oracle::Rule) -> Contract {
     let price = |action: &&str| ContractPrice {
         action: (*action).into(),
-        amount: "0.99".into(),
+        amount: Some("0.99".into()),
         assumed_amount: Some("0.79".into()),
+        ..ContractPrice::default()
     };
     Contract {
         customer: "acme".into(),
@@ -153,6 +154,7 @@ fn contract(rule: verdict_oracle::Rule) -> Contract {
         bill_to_email: "billing@acme.example".into(),
         prices: ACTIONS.iter().map(price).collect(),
         rule,
+        ..Contract::default()
     }
 }
 

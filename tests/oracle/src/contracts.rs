@@ -1,8 +1,8 @@
 //! The customers and what they agreed to: the first three together have every variant of the rule.
 
 use crate::{
-    Assumed, Charges, Contract, ContractPrice, DAY, Evidence, FollowUp, HOUR, MINUTE, NegativeFeedback, Plan,
-    Reopen, RestartedBy, Rule, SilenceFrom,
+    Assumed, Cadence, Charges, Contract, ContractPrice, DAY, Evidence, Fee, FollowUp, HOUR, MINUTE, Mode,
+    NegativeFeedback, Plan, Reopen, RestartedBy, Rule, SilenceFrom, Tier,
 };
 use Assumed::{Never, Platform, Silence};
 use Charges::OnceACase;
@@ -102,6 +102,7 @@ pub(crate) fn contracts(plan: &Plan) -> Vec<Contract> {
     let mut contracts: Vec<Contract> = all.into_iter().take(plan.customers).collect();
     for contract in &mut contracts {
         contract.effective_from = plan.start;
+        price_by_period(contract);
     }
     let second = Contract {
         version: 2,
@@ -129,8 +130,9 @@ fn contract(
 ) -> Contract {
     let price = |&(action, amount, assumed_amount): &(&str, &str, Option<&str>)| ContractPrice {
         action: action.to_owned(),
-        amount: amount.to_owned(),
+        amount: Some(amount.to_owned()),
         assumed_amount: assumed_amount.map(str::to_owned),
+        ..ContractPrice::default()
     };
     Contract {
         customer: customer.to_owned(),
@@ -143,7 +145,74 @@ fn contract(
         bill_to_email: format!("billing@{customer}.example"),
         prices: prices.iter().map(price).collect(),
         rule,
+        ..Contract::default()
     }
+}
+
+/// What depends on how much there is in a period. Who is not named here has flat prices, by the month.
+fn price_by_period(contract: &mut Contract) {
+    let some = |decimal: &str| Some(decimal.to_owned());
+    let fee = |name: &str, amount: &str, quantity| Fee {
+        name: name.to_owned(),
+        amount: amount.to_owned(),
+        quantity,
+    };
+    match contract.customer.as_str() {
+        "globex" => {
+            let steps =
+                [(Some(40), "1.2", None), (Some(400), "1.075", Some("5")), (None, "0.9", Some("2.505"))];
+            contract.prices[0] = ContractPrice {
+                amount: None,
+                included: 10,
+                tiers: tiers(&steps),
+                ..contract.prices[0].clone()
+            };
+            contract.minimum = some("500");
+        }
+        "initech" => {
+            let steps = [(Some(100), "110", None), (Some(1_000), "95.5", None), (None, "80", Some("1000"))];
+            contract.prices[0] = ContractPrice {
+                amount: None,
+                assumed_amount: None,
+                mode: Mode::Volume,
+                tiers: tiers(&steps),
+                ..contract.prices[0].clone()
+            };
+            contract.prices[1].included = 3;
+            contract.assumed_at_most = some("45");
+        }
+        "umbrella" => {
+            contract.prices[0].package = Some(25);
+            contract.prices[0].amount = some("21.25");
+            contract.prices[0].assumed_amount = some("10.625");
+            contract.minimum = some("900");
+            contract.discount = some("7.5");
+        }
+        "hooli" => {
+            contract.period = Cadence::Weekly;
+            contract.fees = vec![fee("platform", "49", 1), fee("seat", "12.495", 3)];
+            contract.cap = some("2500");
+        }
+        "wayne" => {
+            contract.period = Cadence::Anniversary;
+            contract.discount = some("10");
+            contract.fees = vec![fee("onboarding", "100", 1)];
+        }
+        "tyrell" => {
+            contract.period = Cadence::Quarterly;
+            contract.minimum = some("10000");
+        }
+        _ => {}
+    }
+}
+
+fn tiers(steps: &[(Option<i64>, &str, Option<&str>)]) -> Vec<Tier> {
+    let tier = |&(up_to, amount, flat): &(Option<i64>, &str, Option<&str>)| Tier {
+        up_to,
+        amount: amount.to_owned(),
+        flat: flat.map(str::to_owned),
+    };
+    steps.iter().map(tier).collect()
 }
 
 fn rule(

@@ -21,7 +21,9 @@ mod invoices;
 mod judge;
 mod money;
 mod oracle;
+mod periods;
 mod prices;
+mod pricing;
 mod report;
 mod story;
 #[cfg(test)]
@@ -31,13 +33,15 @@ mod traffic;
 pub use costs::{Cost, cost};
 pub use generate::{Plan, generate};
 pub use hostile::{malformed, shuffle_and_duplicate};
-pub use invoices::{Invoice, Line};
+pub use invoices::{Books, Invoice, Line};
 pub use money::{minor_units, nanos, round_div};
 pub use oracle::{Dispute, Judged, JudgedWin, Oracle, Posting, Verdict};
+pub use periods::{Period, closed_periods};
 pub use prices::{Price, price};
+pub use pricing::{Counts, Item, Priced, price_period};
 pub use report::{By, Figures};
 pub use traffic::{
-    Amount, Assumed, Attempt, Charges, Contract, ContractPrice, DAY, Door, Evidence, FollowUp, HOUR, Kind,
-    MINUTE, NamedAmount, NegativeFeedback, Reopen, Resolution, RestartedBy, Rule, SECOND, SilenceFrom,
-    Status, Strength, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
+    Amount, Assumed, Attempt, Cadence, Charges, Contract, ContractPrice, DAY, Door, Evidence, Fee, FollowUp,
+    HOUR, Kind, MINUTE, Mode, NamedAmount, NegativeFeedback, Reopen, Resolution, RestartedBy, Rule, SECOND,
+    SilenceFrom, Status, Strength, Tier, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
 };

@@ -1,13 +1,16 @@
 //! From the facts to verdicts and postings: everything is recomputed from all facts, nothing is kept.
 
 use crate::judge::{Fact, Judgement, What, judge};
-use crate::{Attempt, Charges, Contract, Cost, Kind, Rule, Traffic, cost, nanos};
+use crate::pricing::list_price;
+use crate::{Attempt, Charges, Contract, Cost, Kind, Rule, Traffic, cost};
 use std::collections::BTreeMap;
 
-/// What the rules make of the traffic at a time. All facts are taken as known from the beginning on.
+/// What the rules make of the traffic at a time. All facts are taken as known; only for the invoices of the past
+/// it matters since when.
 pub struct Oracle<'a> {
     pub(crate) traffic: &'a Traffic,
     pub(crate) now: i64,
+    pub(crate) facts_from: i64,
     pub(crate) cases: Vec<Case<'a>>,
 }
 
@@ -90,7 +93,9 @@ pub struct Posting {
     pub model: String,
     /// When it counts.
     pub effective_at: i64,
-    /// The price, with the sign: a void's is negative.
+    /// The effective time of the charge, for a void too.
+    pub origin: i64,
+    /// The list price, with the sign: a void's is negative.
     pub amount_nanos: i64,
     /// The contract version's.
     pub currency: String,
@@ -120,7 +125,12 @@ impl<'a> Oracle<'a> {
             charge(&rule, &mut episodes);
             cases.push(Case { customer, name, episodes });
         }
-        Self { traffic, now, cases }
+        Self { traffic, now, facts_from: i64::MIN, cases }
+    }
+
+    /// No fact is known before that time: periods that are closed earlier are closed without.
+    pub fn with_facts_from(self, facts_from: i64) -> Self {
+        Self { facts_from, ..self }
     }
 
     /// The cost of each attempt, by (customer, attempt id).
@@ -201,10 +211,6 @@ impl<'a> Oracle<'a> {
         let Some(price) = contract.prices.iter().find(|price| price.action == win.answer.action) else {
             return Vec::new();
         };
-        let amount = match (win.kind, &price.assumed_amount) {
-            ("assumed", Some(assumed_amount)) => assumed_amount,
-            _ => &price.amount,
-        };
         let charge = Posting {
             episode: episode.name.clone(),
             sign: 1,
@@ -213,7 +219,8 @@ impl<'a> Oracle<'a> {
             agent: win.answer.agent.clone(),
             model: win.answer.model.clone(),
             effective_at: win.settles_at,
-            amount_nanos: nanos(amount),
+            origin: win.settles_at,
+            amount_nanos: list_price(price, win.kind),
             currency: contract.currency.clone(),
             contract_version: contract.version,
         };

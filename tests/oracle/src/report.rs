@@ -43,7 +43,7 @@ pub struct Figures {
     pub failed: i64,
     /// Outcomes taken back.
     pub void: i64,
-    /// Charges less voids.
+    /// Charges less voids at their list price, and what the invoices differ from that.
     pub revenue_nanos: i128,
 }
 
@@ -143,6 +143,16 @@ impl Oracle<'_> {
                         ..outcome
                     };
                     rows.add(&revenue, |row| row.revenue_nanos += i128::from(posting.amount_nanos));
+                }
+            }
+        }
+        for customer in self.customers() {
+            let currency = &self.versions(customer)[0].currency;
+            for closed in self.closings(customer) {
+                for (period, beyond_list) in closed.beyond_list {
+                    let (agent, model, reason) = ("-", "-", None);
+                    let tags = Tags { at: period.end - 1, currency, customer, agent, model, reason };
+                    rows.add(&tags, |row| row.revenue_nanos += beyond_list);
                 }
             }
         }

@@ -29,31 +29,101 @@ pub struct Traffic {
 }
 
 /// One version of a customer's contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are RULES' own words")]
 pub struct Contract {
     pub customer: String,
     pub version: u32,
     pub effective_from: i64,
     pub currency: String,
+    pub period: Cadence,
     pub time_zone: String,
     pub grace_hours: i64,
     pub bill_to_name: String,
     pub bill_to_email: String,
     pub prices: Vec<ContractPrice>,
+    pub fees: Vec<Fee>,
+    pub minimum: Option<String>,
+    pub cap: Option<String>,
+    pub discount: Option<String>,
+    pub assumed_at_most: Option<String>,
     pub rule: Rule,
 }
 
-/// What an outcome of an action is charged at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What its periods are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Cadence {
+    #[default]
+    Monthly,
+    Weekly,
+    Quarterly,
+    Anniversary,
+}
+
+/// What an outcome of an action is charged at: an amount or tiers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContractPrice {
     /// The action priced.
     pub action: String,
     /// For a confirmed outcome; a decimal.
-    pub amount: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
     /// For an assumed one, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assumed_amount: Option<String>,
+    /// How many of a period are free.
+    #[serde(skip_serializing_if = "is_default")]
+    pub included: i64,
+    /// How the tiers are read.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// The price by how many there are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+    /// For assumed ones, if it differs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumed_tiers: Vec<Tier>,
+    /// How many are sold together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<i64>,
+}
+
+/// How tiers are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Mode {
+    #[default]
+    Graduated,
+    Volume,
+}
+
+/// A tier of a price.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tier {
+    /// The last package in it; none for the last tier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<i64>,
+    /// Of each package; a decimal.
+    pub amount: String,
+    /// Added once; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flat: Option<String>,
+}
+
+/// What is charged whatever the outcomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are RULES' own words")]
+pub struct Fee {
+    pub name: String,
+    pub amount: String,
+    pub quantity: i64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How cases are judged. Durations are microseconds.
@@ -200,18 +270,33 @@ impl Rule {
 impl Contract {
     /// The contract document.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut contract = json!({
             "customer": self.customer,
             "version": self.version,
             "effective_from": rfc3339(self.effective_from),
             "currency": self.currency,
-            "period": "monthly",
+            "period": self.period,
             "time_zone": self.time_zone,
             "grace": format!("{}h", self.grace_hours),
             "bill_to": { "name": self.bill_to_name, "email": self.bill_to_email },
             "prices": self.prices,
             "rule": self.rule.to_json(),
-        })
+        });
+        if !self.fees.is_empty() {
+            contract["fees"] = json!(self.fees);
+        }
+        let decimals = [
+            ("minimum", &self.minimum),
+            ("cap", &self.cap),
+            ("discount", &self.discount),
+            ("assumed_at_most", &self.assumed_at_most),
+        ];
+        for (name, decimal) in decimals {
+            if let Some(decimal) = decimal {
+                contract[name] = json!(decimal);
+            }
+        }
+        contract
     }
 }
 

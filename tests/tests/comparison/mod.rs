@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use verdict_oracle::{By, Oracle};
+use verdict_oracle::{By, Item, Oracle};
 use verdict_tests::database::{connect, number, rows};
 use verdict_tests::service::Api;
 
@@ -125,7 +125,8 @@ fn expected_postings(oracle: &Oracle<'_>) -> Postings {
     postings
 }
 
-type Lines = Vec<(String, String, i64, i64, i64, i64)>;
+/// Period, contract version, item, what it names and the kind; quantity, nanos and minor units.
+type Lines = Vec<(i64, i64, String, Option<String>, Option<String>, i64, i64, i64)>;
 type Invoices = BTreeMap<(String, i64), (i64, String, i64, Lines)>;
 
 fn micros(time: &Value) -> i64 {
@@ -139,15 +140,16 @@ async fn invoices(api: &Api) -> Invoices {
         let number = |value: &Value| value.as_i64().unwrap();
         let mut lines: Lines = (invoice["lines"].as_array().unwrap().iter())
             .map(|line| {
-                let amounts = (number(&line["amount_nanos"]), number(&line["amount_minor"]));
-                let version = number(&line["contract_version"]);
+                let named = |field: &str| line[field].as_str().map(String::from);
                 (
-                    text(&line["action"]),
-                    text(&line["kind"]),
-                    version,
+                    micros(&line["period_start"]),
+                    number(&line["contract_version"]),
+                    text(&line["item"]),
+                    named("action"),
+                    named("kind"),
                     number(&line["quantity"]),
-                    amounts.0,
-                    amounts.1,
+                    number(&line["amount_nanos"]),
+                    number(&line["amount_minor"]),
                 )
             })
             .collect();
@@ -163,11 +165,17 @@ fn expected_invoices(oracle: &Oracle<'_>) -> Invoices {
     let mut invoices = Invoices::new();
     for invoice in oracle.invoices() {
         let line = |line: &verdict_oracle::Line| {
-            let version = i64::from(line.contract_version);
+            let (action, kind) = match line.item.clone() {
+                Item::Outcomes { action, kind } => (Some(action), Some(kind.to_string())),
+                Item::Fee { name } => (Some(name), None),
+                _ => (None, None),
+            };
             (
-                line.action.clone(),
-                line.kind.to_string(),
-                version,
+                line.period_start,
+                i64::from(line.contract_version),
+                line.item.name().to_string(),
+                action,
+                kind,
                 line.quantity,
                 line.amount_nanos,
                 line.amount_minor,

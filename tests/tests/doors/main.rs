@@ -12,6 +12,7 @@ mod disputes;
 mod fetching;
 mod payloads;
 mod polling;
+mod pricing;
 mod quarantine;
 mod queue;
 mod secrets;

@@ -5,10 +5,11 @@ use crate::{FailureCost, Row};
 use std::collections::BTreeMap;
 use std::path::Path;
 use verdict_domain::contract::BillTo;
-use verdict_domain::invoice::{self, Line, draft};
+use verdict_domain::invoice::{self, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{Currency, Money};
 use verdict_domain::period::Period;
+use verdict_domain::pricing::Item;
 use verdict_domain::time::day_text;
 use verdict_store::attempts::UnknownCost;
 use verdict_store::cases::CaseKey;
@@ -158,6 +159,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
         key: CaseKey { customer: "acme".into(), case: case.into() },
         seq: 1,
         effective_at: Timestamp::parse(at).unwrap(),
+        origin_at: Timestamp::parse(at).unwrap(),
         charge: invoice::Charge {
             action: action.into(),
             win: if nanos % 2 == 0 { WinKind::Confirmed } else { WinKind::Assumed },
@@ -165,6 +167,22 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
             quantity,
             amount,
         },
+    }
+}
+
+/// A line of the invoice's own period, or of an earlier one.
+fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
+    let start = if earlier { "2026-08-31T22:00:00Z" } else { "2026-09-30T22:00:00Z" };
+    let invoice::Charge { action, win, contract_version, quantity, amount } = charge.charge.clone();
+    Line {
+        number,
+        period_start: Timestamp::parse(start).unwrap(),
+        item: Item::Outcomes { action, win },
+        contract_version,
+        quantity,
+        amount,
+        minor: amount.to_minor_units().unwrap(),
+        why: format!("{quantity} × {HOSTILE}"),
     }
 }
 
@@ -208,8 +226,8 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
         charge(HOSTILE, "2026-10-04T10:00:00Z", HOSTILE, 1, 990_000_000, Currency::USD),
         charge("c-2", "2026-10-05T10:00:00.000001Z", "support.resolution", -1, -994_999_999, Currency::USD),
     ];
-    let draft = draft(Currency::USD, &charges.clone().map(|charge| charge.charge)).unwrap();
-    let mut drafted = one_invoice(HOSTILE, Currency::USD, draft.lines);
+    let lines = vec![line(1, &charges[0], false), line(2, &charges[1], true)];
+    let mut drafted = one_invoice(HOSTILE, Currency::USD, lines);
     drafted.bill_to = BillTo { name: HOSTILE.into(), email: HOSTILE.into() };
     drafted.stripe_invoice = Some(HOSTILE.into());
     let html = invoice(&drafted, &charges, 3).unwrap();
@@ -224,6 +242,7 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
         "<td>+1</td>",
         "<td>-1</td>",
         "2026-10-05 10:00:00.000001",
+        "correction, period from 2026-08-31 22:00",
     ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
@@ -323,8 +342,7 @@ fn sample() -> Vec<(String, String)> {
         -990_000_000,
         Currency::EUR,
     ));
-    let billed: Vec<_> = charges.iter().map(|charge| charge.charge.clone()).collect();
-    let lines = draft(Currency::EUR, &billed).unwrap().lines;
+    let lines = vec![line(1, &charges[0], false), line(2, &charges[40], true)];
     let mut drafted = vec![
         one_invoice("acme/2026-10-01", Currency::EUR, lines),
         one_invoice("globex/2026-10-01", Currency::USD, Vec::new()),

@@ -60,11 +60,7 @@ fn good() -> Vec<CaseLine> {
 
 fn file(cases: &[CaseLine]) -> String {
     let mut lines = export::Lines { out: Vec::new(), check: String::new() };
-    let price = Price {
-        action: "support.resolution".into(),
-        amount: "0.99".into(),
-        assumed_amount: Some("0.49".into()),
-    };
+    let price = Price::flat("support.resolution", "0.99", Some("0.49"));
     let terms = Terms {
         version: 1,
         effective_from: hour(0),

@@ -58,7 +58,7 @@ impl Days {
 }
 
 /// The service's time: that of its test clock where the database has run under one.
-async fn now(store: &Store) -> Result<Timestamp, Box<dyn Error>> {
+pub(super) async fn now(store: &Store) -> Result<Timestamp, Box<dyn Error>> {
     let test_clock = access::setting(store, TEST_CLOCK_SETTING).await?;
     Ok(test_clock.as_deref().and_then(Timestamp::parse).unwrap_or_else(wall_clock))
 }

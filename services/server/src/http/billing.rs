@@ -8,6 +8,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
+use verdict_domain::judge::WinKind;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
 use verdict_store::contracts;
@@ -82,28 +83,41 @@ struct InvoiceBody {
 #[derive(Serialize, ToSchema)]
 struct LineBody {
     number: u32,
-    action: String,
-    /// `confirmed` or `assumed`.
-    kind: &'static str,
+    /// When the period begins that it is about: the invoice's own, or an earlier one that is corrected.
+    #[schema(value_type = String, format = DateTime)]
+    period_start: Timestamp,
+    /// `outcomes`, `fee`, `assumed_beyond_share`, `discount`, `minimum` or `beyond_cap`.
+    item: &'static str,
+    /// The action, or the name of the fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    /// `confirmed` or `assumed`, where it is outcomes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     contract_version: u32,
-    /// Outcomes, less those taken back.
+    /// How many: outcomes, less those taken back.
     quantity: i64,
     /// The exact sum in nanos (10^-9).
     amount_nanos: i64,
     /// The same rounded to minor units.
     amount_minor: i64,
+    /// How the amount came to be.
+    why: String,
 }
 
 impl From<Invoice> for InvoiceBody {
     fn from(invoice: Invoice) -> Self {
         let line = |line: verdict_domain::invoice::Line| LineBody {
             number: line.number,
-            action: line.action,
-            kind: line.win.as_str(),
+            period_start: line.period_start,
+            item: line.item.sort(),
+            action: line.item.name().map(String::from),
+            kind: line.item.win().map(WinKind::as_str),
             contract_version: line.contract_version,
             quantity: line.quantity,
             amount_nanos: line.amount.nanos,
             amount_minor: line.minor,
+            why: line.why,
         };
         Self {
             total: minor_decimal(invoice.total_minor, invoice.currency),

@@ -29,7 +29,7 @@ pub(super) struct ReportParams {
 
 /// Reads what to report; the message names the field.
 pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
-    let this_month = period::month_containing(now, period::UTC);
+    let this_month = period::month_containing(now);
     let day = |field: &str, text: &Option<String>, default: i64| match text
         .as_deref()
         .filter(|text| !text.is_empty())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::invoices::month_start;
+use crate::periods::day_start;
 use Kind::Confirmed;
 
 fn utc(text: &str) -> i64 {
@@ -89,7 +89,7 @@ fn a_reported_cost_wins_and_other_costs_are_added() {
 #[test]
 fn a_charge_is_priced_by_the_version_at_its_effective_time() {
     let mut second = Contract { version: 2, effective_from: h(25), ..contract(Rule::default()) };
-    second.prices[0].amount = "2".into();
+    second.prices[0].amount = Some("2".into());
     second.prices[0].assumed_amount = None;
     let mut traffic = acme(Rule::default()).answered("a1", h(0)).resolved("r1", h(1), Confirmed);
     traffic.contracts.push(second);
@@ -102,7 +102,9 @@ fn a_charge_is_priced_by_the_version_at_its_effective_time() {
 }
 
 #[test]
-fn months_begin_at_midnight_of_the_time_zone() {
+fn days_begin_at_midnight_of_the_time_zone() {
+    let month_start =
+        |zone, year, month| day_start(zone, chrono::NaiveDate::from_ymd_opt(year, month, 1).unwrap());
     let berlin = chrono_tz::Europe::Berlin;
     assert_eq!(month_start(berlin, 2026, 10), utc("2026-09-30T22:00:00Z"));
     assert_eq!(month_start(berlin, 2026, 11), utc("2026-10-31T23:00:00Z"));
@@ -128,8 +130,8 @@ fn an_entry_is_on_the_invoice_of_the_month_it_is_effective_in() {
     assert_eq!(october.period_start, utc("2026-09-30T22:00:00Z"));
     assert_eq!(october.period_end, utc("2026-10-31T23:00:00Z"));
     let line = Line {
-        action: "support.resolution".into(),
-        kind: "assumed",
+        period_start: utc("2026-09-30T22:00:00Z"),
+        item: Item::Outcomes { action: "support.resolution".into(), kind: "assumed" },
         contract_version: 1,
         quantity: 2,
         amount_nanos: 1_580_000_000,
@@ -139,22 +141,38 @@ fn an_entry_is_on_the_invoice_of_the_month_it_is_effective_in() {
 }
 
 #[test]
-fn a_void_of_a_later_month_is_on_that_months_invoice() {
+fn what_is_taken_back_after_its_invoice_lowers_the_next_one() {
     let traffic = |voided_at| {
-        acme(Rule::default()).answered("a1", h(0)).resolved("r1", h(1), Confirmed).resolved(
+        acme(Rule::default()).answered("a1", h(240)).resolved("r1", h(241), Confirmed).resolved(
             "r2",
             voided_at,
             Kind::Failed,
         )
     };
     let late = utc("2026-12-01T00:00:00Z");
-    let totals = |traffic: &Traffic| {
+    let lines = |traffic: &Traffic| {
         let invoices = Oracle::new(traffic, late).invoices();
-        invoices.iter().map(|invoice| (invoice.lines[0].quantity, invoice.total_minor)).collect::<Vec<_>>()
+        let line = |invoice: &Invoice| {
+            let [line] = &invoice.lines[..] else { panic!("one line") };
+            (
+                rfc3339(invoice.period_start)[..10].to_owned(),
+                line.period_start,
+                line.quantity,
+                line.amount_minor,
+            )
+        };
+        invoices.iter().map(line).collect::<Vec<_>>()
     };
-    assert_eq!(totals(&traffic(utc("2026-10-01T00:00:00Z"))), [(1, 99), (-1, -99)]);
-    // In the same month the group is zero, the line and the invoice are none.
-    assert_eq!(totals(&traffic(utc("2026-09-20T00:00:00Z"))), []);
+    // September in Berlin; it is closed 72 hours after its end.
+    let start = utc("2026-08-31T22:00:00Z");
+    let closes_at = utc("2026-10-03T22:00:00Z");
+    let september = ("2026-08-31".to_owned(), start, 1, 99);
+    let october = ("2026-09-30".to_owned(), start, -1, -99);
+    let after = traffic(closes_at + 1);
+    assert_eq!(lines(&after), [september, october]);
+    // Before the close it is none, whichever month it was in.
+    assert_eq!(lines(&traffic(closes_at)), []);
+    assert_eq!(lines(&traffic(utc("2026-09-20T00:00:00Z"))), []);
 }
 
 #[test]
@@ -167,13 +185,17 @@ fn lines_are_grouped_and_rounded_once_to_the_minor_unit() {
         .of_case("c3")
         .answered("a4", h(0))
         .resolved("r1", h(0), Confirmed);
+    let kind = |line: &Line| match line.item {
+        Item::Outcomes { kind, .. } => kind,
+        _ => panic!("outcomes only"),
+    };
     let mut bill = |currency: &str, amount: &str, assumed: &str| {
         traffic.contracts[0].currency = currency.into();
-        traffic.contracts[0].prices[0].amount = amount.into();
+        traffic.contracts[0].prices[0].amount = Some(amount.into());
         traffic.contracts[0].prices[0].assumed_amount = Some(assumed.into());
         let invoice = Oracle::new(&traffic, h(1000)).invoices().remove(0);
         let lines: Vec<_> =
-            invoice.lines.iter().map(|line| (line.kind, line.quantity, line.amount_minor)).collect();
+            invoice.lines.iter().map(|line| (kind(line), line.quantity, line.amount_minor)).collect();
         (lines, invoice.total_minor)
     };
     // 2 x 0.3325 is 66.5 cents, where the rounded prices would sum to 66.

@@ -95,6 +95,15 @@ fn everything_occurs() {
         assert_eq!(versions, BTreeSet::from([1, 2]));
         let invoiced: BTreeSet<_> = oracle.invoices().into_iter().map(|invoice| invoice.currency).collect();
         assert_eq!(invoiced, ["EUR", "JPY", "USD"].map(str::to_owned).into());
+        let items: BTreeSet<_> = oracle
+            .invoices()
+            .iter()
+            .flat_map(|invoice| &invoice.lines)
+            .map(|line| line.item.name())
+            .collect();
+        let few = ["assumed_beyond_share", "minimum", "outcomes"];
+        let many = ["assumed_beyond_share", "discount", "fee", "minimum", "outcomes"];
+        assert_eq!(items, if customers == 3 { few.into() } else { many.into() });
     }
 }
 

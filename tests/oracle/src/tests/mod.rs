@@ -3,6 +3,7 @@
 mod billing;
 mod fields;
 mod generator;
+mod pricing;
 mod reports;
 mod verdicts;
 
@@ -29,10 +30,12 @@ fn contract(rule: Rule) -> Contract {
         bill_to_email: "billing@acme.example".into(),
         prices: vec![ContractPrice {
             action: "support.resolution".into(),
-            amount: "0.99".into(),
+            amount: Some("0.99".into()),
             assumed_amount: Some("0.79".into()),
+            ..ContractPrice::default()
         }],
         rule,
+        ..Contract::default()
     }
 }
 

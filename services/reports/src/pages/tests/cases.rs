@@ -31,11 +31,12 @@ fn contract() -> Contract {
         time_zone: "UTC".into(),
         grace: Span::hours(72),
         bill_to: BillTo { name: "Acme".into(), email: "a@acme.example".into() },
-        prices: vec![Price {
-            action: "support.resolution".into(),
-            amount: "0.99".into(),
-            assumed_amount: Some("0.49".into()),
-        }],
+        prices: vec![Price::flat("support.resolution", "0.99", Some("0.49"))],
+        fees: Vec::new(),
+        minimum: None,
+        cap: None,
+        discount: None,
+        assumed_at_most: None,
         rule: Rule::default(),
     }
 }

@@ -1,0 +1,144 @@
+//! What a month would cost under a contract that is not signed yet: beside what it costs under those that are, from the
+//! same facts, at the same moment. Reads only.
+
+use crate::count::Overflow;
+use crate::rejudge::{PAGE, RejudgeError, all_contracts};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use verdict_domain::contract::{self, Contract, in_force};
+use verdict_domain::fact::Fact;
+use verdict_domain::invoice::{Counted, Draft, draft};
+use verdict_domain::judge::judge;
+use verdict_domain::ledger::{Entry, EntryKind, entries};
+use verdict_domain::money::minor_decimal;
+use verdict_domain::period::Period;
+use verdict_domain::rule::Rule;
+use verdict_domain::time::Timestamp;
+use verdict_store::history::{self, Window};
+use verdict_store::{Store, cases};
+
+/// A period under two contracts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The period.
+    pub period: Period,
+    /// How many cases the outcomes are of.
+    pub cases: u64,
+    /// What it costs under the versions that are put; `None` without any.
+    pub before: Option<Draft>,
+    /// What it would cost under the other.
+    pub after: Draft,
+    /// Outcomes that the other has no price for, by action.
+    pub unpriced: BTreeMap<String, i64>,
+}
+
+/// What a period of the contract's customer would cost under `contract`, as of `now`.
+pub async fn preview(
+    store: &Store,
+    contract: &Contract,
+    period: Period,
+    now: Timestamp,
+) -> Result<Preview, RejudgeError> {
+    let snapshot = store.snapshot().await?;
+    let customer = Some(contract.customer.clone());
+    let versions = all_contracts(&snapshot, customer.as_deref()).await?.remove(&contract.customer);
+    let versions = versions.unwrap_or_default();
+    // As if it had been in force all the while.
+    let signed = Contract { effective_from: period.start, ..contract.clone() };
+    let window = Window { from: Timestamp(i64::MIN), to: period.end, customer };
+    let (mut before, mut after) = (Tally::new(period), Tally::new(period));
+    let (mut cases_counted, mut unpriced, mut last_key) = (0_u64, BTreeMap::new(), None);
+    let default = Rule::default();
+    loop {
+        let keys = history::page(&snapshot, &window, last_key.as_ref(), PAGE).await?;
+        let Some(last) = keys.last() else { break };
+        last_key = Some(last.clone());
+        let facts = cases::facts(&snapshot, &keys).await?;
+        for facts in facts.values() {
+            let own = contract::of_case(&versions, facts).map_or(&default, |contract| &contract.rule);
+            let version_at = |at| in_force(&versions, at).map(|contract| contract.version);
+            before.count(facts, own, now, |entry| version_at(entry.effective_at))?;
+            let touched = after.count(facts, &signed.rule, now, |entry| {
+                let is_priced = signed.list_price(&entry.action, entry.win).is_some();
+                if !is_priced {
+                    *unpriced.entry(entry.action.clone()).or_default() += entry.sign;
+                }
+                is_priced.then_some(signed.version)
+            })?;
+            cases_counted += u64::from(touched);
+        }
+    }
+    let bill = |versions: &[Contract], tally: Tally| {
+        let counted = [Counted { period, outcomes: tally.outcomes }];
+        draft(contract.currency, versions, &counted, &BTreeMap::new()).map_err(|_| Overflow)
+    };
+    let before = if versions.is_empty() { None } else { Some(bill(&versions, before)?) };
+    let after = bill(&[signed], after)?;
+    Ok(Preview { period, cases: cases_counted, before, after, unpriced })
+}
+
+/// The outcomes of a period, by contract version.
+struct Tally {
+    period: Period,
+    outcomes: BTreeMap<u32, BTreeMap<(String, verdict_domain::judge::WinKind), i64>>,
+}
+
+impl Tally {
+    fn new(period: Period) -> Self {
+        Self { period, outcomes: BTreeMap::new() }
+    }
+
+    /// Counts what a case adds to the period. Answers whether it adds anything.
+    fn count(
+        &mut self,
+        facts: &[Fact],
+        rule: &Rule,
+        now: Timestamp,
+        mut version: impl FnMut(&Entry) -> Option<u32>,
+    ) -> Result<bool, Overflow> {
+        let mut touched = false;
+        let mut charge: Option<Entry> = None;
+        for entry in entries(facts, &judge(facts, rule, now).episodes) {
+            if entry.kind == EntryKind::Charge {
+                charge = Some(entry.clone());
+            }
+            // A void belongs to the period of its charge, which stands before it.
+            let Some(origin) = charge.as_ref() else { continue };
+            if !(self.period.start..self.period.end).contains(&origin.effective_at) {
+                continue;
+            }
+            let Some(version) = version(&Entry { sign: entry.sign, ..origin.clone() }) else { continue };
+            let counts = self.outcomes.entry(version).or_default();
+            let count = counts.entry((entry.action.clone(), entry.win)).or_default();
+            *count = count.checked_add(entry.sign).ok_or(Overflow)?;
+            touched = true;
+        }
+        Ok(touched)
+    }
+}
+
+/// A preview as text.
+pub fn previewed(preview: &Preview, contract: &Contract) -> String {
+    let currency = contract.currency;
+    let mut text = format!(
+        "{} from {} to {} (end excluded), {} cases\n",
+        contract.customer, preview.period.start, preview.period.end, preview.cases
+    );
+    let mut bill = |title: &str, bill: &Draft| {
+        let _ = writeln!(text, "\n{title}");
+        for line in &bill.lines {
+            let amount = minor_decimal(line.minor, currency);
+            let _ = writeln!(text, "  {:>14}  {} x {}: {}", amount, line.quantity, line.item, line.why);
+        }
+        let total = minor_decimal(bill.total_minor, currency);
+        let _ = writeln!(text, "  {total:>14}  {} in total", currency.code());
+    };
+    if let Some(before) = &preview.before {
+        bill("Under the versions that are put", before);
+    }
+    bill(&format!("Under version {} of this file", contract.version), &preview.after);
+    for (action, count) in &preview.unpriced {
+        let _ = writeln!(text, "\n{count} outcomes of `{action}` have no price in it: they would be parked");
+    }
+    text
+}
