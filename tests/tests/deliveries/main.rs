@@ -107,7 +107,8 @@ async fn fly(service: &mut Service, mail: Vec<Mail>, seed: u64) -> usize {
     let senders: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(flight.clone().send())).collect();
     let clock = tokio::spawn(flight.clone().move_clock());
     for crash in crashes {
-        while flight.next.load(Ordering::SeqCst) < crash {
+        while flight.next.load(Ordering::SeqCst) < crash && !senders.iter().all(|sender| sender.is_finished())
+        {
             sleep(Duration::from_millis(5)).await;
         }
         service.restart().await;
