@@ -92,8 +92,9 @@ async fn main() {
     println!("Invoices (local drafts: no Stripe key is set)\n");
     for invoice in service.get_json("/v1/invoices").await.as_array().unwrap() {
         let text = |field: &str| invoice[field].as_str().unwrap_or_default().to_string();
-        let quantity: i64 =
-            invoice["lines"].as_array().unwrap().iter().filter_map(|l| l["quantity"].as_i64()).sum();
+        let lines = invoice["lines"].as_array().unwrap().iter();
+        let outcomes = lines.filter(|line| line["item"] == "outcomes");
+        let quantity: i64 = outcomes.filter_map(|line| line["quantity"].as_i64()).sum();
         let (from, to) = (&text("period_start")[..16], &text("period_end")[..16]);
         println!(
             "  {:10} {from} to {to}  {quantity:6} outcomes  {:>12} {}",

@@ -174,6 +174,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
 fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
     let start = if earlier { "2026-08-31T22:00:00Z" } else { "2026-09-30T22:00:00Z" };
     let invoice::Charge { action, win, contract_version, quantity, amount } = charge.charge.clone();
+    let why = format!("{quantity} × {action}");
     Line {
         number,
         period_start: Timestamp::parse(start).unwrap(),
@@ -182,7 +183,7 @@ fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
         quantity,
         amount,
         minor: amount.to_minor_units().unwrap(),
-        why: format!("{quantity} × {HOSTILE}"),
+        why,
     }
 }
 
