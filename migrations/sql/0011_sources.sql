@@ -45,7 +45,7 @@ CREATE TABLE source_state (
 -- Thin events whose rest must be asked from the platform.
 CREATE TABLE fetches (
     source TEXT NOT NULL,
-    id TEXT NOT NULL, -- the id that the fact will have
+    id TEXT NOT NULL, -- the event's own id
     delivery TEXT NOT NULL,
     origin TEXT NOT NULL, -- JSON: the event and what was read of it
     state TEXT NOT NULL, -- waiting, done, parked

@@ -140,7 +140,8 @@ fn take(reading: &mut Reading, source: &Source, delivery: &Delivery, event: Even
         Outcome::Fetch(origin) => match serde_json::to_string(&origin) {
             Ok(text) => reading.fetches.push(Fetch {
                 source: source.name().into(),
-                id: origin.fact_id.clone(),
+                // The event's own id: of two events that lead to one fact, each may find another answer.
+                id: origin.delivery_id.clone(),
                 delivery: delivery.id.clone(),
                 origin: text,
                 tries: 0,

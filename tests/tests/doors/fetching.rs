@@ -88,11 +88,11 @@ async fn asked_and_judged(name: &str, database_url: &str) {
     assert_eq!(
         evidence,
         json!({
-            "source": "desk", "delivery": "fetch:desk:ev-1", "via": "fetch", "rule": "solved", "secret": null,
+            "source": "desk", "delivery": "fetch:ev-1", "via": "fetch", "rule": "solved", "secret": null,
             "values": { "body:/id": "ev-1", "body:/state": "solved", "body:/by": "bot" },
         })
     );
-    let stored = service.get_json("/v1/deliveries/desk/fetch:desk:ev-1").await;
+    let stored = service.get_json("/v1/deliveries/desk/fetch:ev-1").await;
     assert_eq!([&stored["via"], &stored["body"]], ["fetch", r#"{"by":"bot","case":"a-1","state":"solved"}"#]);
     assert!(stored["origin"].as_str().unwrap().contains("ev-1"), "{stored}");
     assert!(!stored.to_string().contains("t0ken"), "{stored}");
@@ -181,7 +181,7 @@ async fn given_up(name: &str, database_url: &str) {
         let last = list.iter().find(|thing| thing["reason"].as_str().unwrap().contains(words)).unwrap();
         assert_eq!(
             [&last["origin"], &last["reference"]],
-            ["fetch", &*json!(["desk", format!("desk:ev-{before}")]).to_string()]
+            ["fetch", &*json!(["desk", format!("ev-{before}")]).to_string()]
         );
     }
     // Without a credential nothing is asked at all.
@@ -192,7 +192,7 @@ async fn given_up(name: &str, database_url: &str) {
         .iter()
         .find(|thing| thing["reason"].as_str().unwrap().contains("credentials.token is not set"))
         .unwrap();
-    assert!(bare["reference"].as_str().unwrap().contains("bare:ev-9"), "{bare}");
+    assert!(bare["reference"].as_str().unwrap().contains("ev-9"), "{bare}");
     assert_eq!(platform.asked().len(), 4);
     assert_eq!(texts(&db, "SELECT DISTINCT state FROM fetches").await, ["parked"]);
 
