@@ -127,7 +127,9 @@ impl Key {
         resolve: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let value = match config.value.strip_prefix("env:") {
-            Some(name) => resolve(name).ok_or(format!("the environment variable {name} is not set"))?,
+            Some(name) => {
+                resolve(name).ok_or(format!("needs the environment variable {name}, which is not set"))?
+            }
             None => config.value.clone(),
         };
         let name = config.name.clone().unwrap_or_else(|| place.to_string());

@@ -118,7 +118,10 @@ fn sources_that_are_not_safe_are_refused() {
         ("name='x'\nscheme='github'\nsecrets=['seven77']", "has 7 bytes"),
         ("name='x'\nsecrets=['whsec_']", "has 0 bytes"),
         ("name='x'\nsecrets=['whsec_%']", "must be `whsec_` and base64"),
-        ("name='x'\nscheme='github'\nsecrets=['env:NOWHERE']", "the environment variable NOWHERE is not set"),
+        (
+            "name='x'\nscheme='github'\nsecrets=['env:NOWHERE']",
+            "needs the environment variable NOWHERE, which is not set",
+        ),
         (
             "name='x'\nscheme='github'\nsecrets=[{value='eight888',from='2026-01-02T00:00:00Z',until='2026-01-02T00:00:00Z'}]",
             "never valid",
