@@ -4,9 +4,10 @@
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
-//! - An outcome is priced once, by the contract version in force when it took effect; what has no price is parked,
-//!   never free. A void is the exact opposite of what it takes back.
-//! - A period has at most one invoice, whose lines are the sum of the charges that bear its id.
+//! - An outcome gets its list price once, by the contract version in force when it took effect; what has no price is
+//!   parked, never free. A void is the exact opposite of what it takes back.
+//! - A period has at most one invoice. All lines about a period, on whichever invoices, add up to what it costs with the
+//!   outcomes that are invoiced.
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 

@@ -196,7 +196,7 @@ fn resolution(
         said: ResolutionFact { kind: draft.kind, score: draft.score, about: draft.episode, strength },
         reason: draft.reason.map(shortened).filter(|reason| !reason.is_empty()),
         author: None,
-        evidence: Some(evidence.to_string().replace("\\u0000", "\u{FFFD}")),
+        evidence: Some(evidence.to_string()),
     })
 }
 

@@ -259,3 +259,17 @@ async fn resolutions_by_http_are_answered_for_in_order_and_named_when_wrong() {
     }
     assert!(unnamed.is_empty(), "refused, but not by name: {unnamed:#?}");
 }
+
+#[tokio::test]
+async fn a_value_that_looks_like_an_escape_is_evidence_that_can_be_read() {
+    let line = Line::new("webhooks-escape").await;
+    let mut body: serde_json::Value = serde_json::from_str(&confirmed(START + 2 * HOUR)).unwrap();
+    // A backslash and letters, and a true NUL, which PostgreSQL's text cannot hold.
+    body["data"]["csat"] = json!("a \\u0000 b");
+    body["data"]["confirmed_by"] = json!("c \0 d");
+    line.deliver("msg-1", &body.to_string()).await;
+    line.service.move_clock(START + 2 * DAY).await;
+    assert_eq!(line.because().await.0, "confirmed");
+    let case = line.service.get_json("/v1/cases/acme/a-1").await.to_string();
+    assert!(case.contains(r"a \\u0000 b"), "{case}");
+}
