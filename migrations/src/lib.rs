@@ -39,6 +39,9 @@ impl MigratorTrait for Migrator {
             "0011_sources",
             "0012_statistics",
             "0013_pricing",
+            "0014_values",
+            "0015_usage",
+            "0016_documents",
         ]
     }
 }

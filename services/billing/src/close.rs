@@ -7,9 +7,9 @@ use verdict_domain::invoice::{Counted, Draft, draft};
 use verdict_domain::period::Period;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_store::contracts::{self, DuePeriod};
-use verdict_store::invoices::{self, Invoice};
+use verdict_store::invoices::{self, Invoice, Kind, State};
 use verdict_store::ledger::Touched;
-use verdict_store::{Store, StoreError, Tx, figures, ledger};
+use verdict_store::{Store, StoreError, Tx, figures, ledger, outbox};
 
 /// Opens the periods of all contracts up to and including the one that contains `now`. Answers how many.
 pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
@@ -106,19 +106,24 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
     if !draft.lines.is_empty() {
         let invoice = Invoice {
             id,
+            kind: Kind::Invoice,
+            corrects: None,
+            state: State::Final,
             customer: customer.into(),
             period: due.period,
             currency: contract.currency,
             total_minor: draft.total_minor,
             bill_to: contract.bill_to.clone(),
+            terms: contract.stripe.clone(),
             drafted_at: now,
-            stripe_invoice: None,
+            approved: None,
+            stripe_id: None,
             stripe_status: None,
             lines: draft.lines,
         };
         invoices::record(tx, &invoice).await?;
         if push {
-            invoices::send_later(tx, &invoice.id).await?;
+            outbox::send_later(tx, &invoice.id).await?;
         }
     }
     contracts::close_period(tx, due, now).await

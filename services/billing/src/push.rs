@@ -13,7 +13,8 @@ use verdict_domain::invoice::Line;
 use verdict_domain::judge::WinKind;
 use verdict_domain::pricing::Item;
 use verdict_domain::time::{Span, Timestamp};
-use verdict_store::invoices::{self, Errand, Invoice, TRIES_PER_KEY};
+use verdict_store::invoices::{self, Invoice};
+use verdict_store::outbox::{self, Errand, TRIES_PER_KEY};
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError};
 
@@ -85,22 +86,22 @@ pub async fn push_next(
 ) -> Result<bool, StoreError> {
     let tx = store.begin().await?;
     let leased_until = now().plus(span(backoff.lease));
-    let Some(errand) = invoices::lease_errand(&tx, now(), leased_until).await? else { return Ok(false) };
+    let Some(errand) = outbox::lease_errand(&tx, now(), leased_until).await? else { return Ok(false) };
     tx.commit().await?;
     let result = Push { store, stripe, errand: &errand, lease: span(backoff.lease), now }.carry().await;
 
     let now = now();
     let tx = store.begin().await?;
     match result {
-        Ok(state) => invoices::finish_errand(&tx, &errand, state.status.as_str()).await?,
+        Ok(state) => outbox::finish_errand(&tx, &errand, state.status.as_str()).await?,
         Err(Failure::Store(error)) => return Err(error),
         Err(Failure::LostLease) => tracing::warn!(errand = errand.id, "another process took the errand over"),
         Err(Failure::Stripe(StripeError::NotNow { retry_after, message })) => {
             let wait = retry_after.map_or(backoff.wait(&errand), span).max(backoff.wait(&errand));
-            invoices::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
+            outbox::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
         }
         Err(Failure::Stripe(StripeError::Unknown { message })) => {
-            invoices::retry_errand(&tx, &errand, now.plus(backoff.wait(&errand)), &message).await?;
+            outbox::retry_errand(&tx, &errand, now.plus(backoff.wait(&errand)), &message).await?;
         }
         Err(Failure::Stripe(refused @ StripeError::Refused { .. })) => {
             park(&tx, &errand, refused.to_string(), now).await?;
@@ -118,7 +119,7 @@ async fn park(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let reason = format!("{}. Mend it at Stripe, then replay", reason.trim_end_matches('.'));
-    invoices::set_errand_aside(tx, errand, &reason).await?;
+    outbox::set_errand_aside(tx, errand, &reason).await?;
     let parked = Parked {
         origin: Origin::Outbox,
         reference: errand.id.clone(),
@@ -200,7 +201,7 @@ impl Push<'_> {
     /// the look-up. A digest, as a customer's id may have letters that no header can carry.
     async fn key(&self, about: &str, call: &str) -> Result<String, Failure> {
         let tx = self.store.begin().await?;
-        let held = invoices::renew_lease(&tx, self.errand, (self.now)().plus(self.lease)).await?;
+        let held = outbox::renew_lease(&tx, self.errand, (self.now)().plus(self.lease)).await?;
         tx.commit().await?;
         if !held {
             return Err(Failure::LostLease);
@@ -213,11 +214,11 @@ impl Push<'_> {
     /// Stripe's customer for ours: as stored, else as found, else a new one.
     async fn customer(&self, invoice: &Invoice) -> Result<String, Failure> {
         let ours = &invoice.customer;
-        if let Some(id) = invoices::stripe_customer(self.store, ours).await? {
+        if let Some(id) = outbox::stripe_customer(self.store, ours).await? {
             return Ok(id);
         }
         // Nothing there is older than our first try for this customer; clocks may differ by an hour.
-        let first = invoices::first_push(self.store, ours).await?;
+        let first = outbox::first_push(self.store, ours).await?;
         let since = first.map_or(0, |at| at.0 / 1_000_000 - 3_600);
         let id = match self.stripe.find_customer(ours, since).await? {
             Some(id) => id,
@@ -234,14 +235,14 @@ impl Push<'_> {
             }
         };
         let tx = self.store.begin().await?;
-        invoices::set_stripe_customer(&tx, ours, &id).await?;
+        outbox::set_stripe_customer(&tx, ours, &id).await?;
         tx.commit().await?;
         Ok(id)
     }
 
     /// Stripe's invoice for ours: as stored, else as found, else a new draft.
     async fn draft(&self, invoice: &Invoice, stripe_customer: &str) -> Result<InvoiceState, Failure> {
-        if let Some(id) = &invoice.stripe_invoice {
+        if let Some(id) = &invoice.stripe_id {
             return Ok(self.stripe.get_invoice(id).await?);
         }
         let state = match self.stripe.find_invoice(stripe_customer, &invoice.id).await? {

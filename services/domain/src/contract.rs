@@ -1,5 +1,9 @@
 //! A contract: what a customer pays for which outcome, and how its cases are judged.
 
+mod terms;
+
+pub use terms::{Collect, Corrections, CreditTo, StripeTerms, Tax, Through, Usage};
+
 use crate::fact::Fact;
 use crate::judge::WinKind;
 use crate::money::{self, Currency, Money, MoneyError};
@@ -33,6 +37,7 @@ pub struct Contract {
     /// Who gets the invoice.
     pub bill_to: BillTo,
     /// Price per outcome, by action.
+    #[serde(default)]
     pub prices: Vec<Price>,
     /// What is charged whatever the outcomes, for each period.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,9 +54,41 @@ pub struct Contract {
     /// Percent of the bill for outcomes that assumed ones may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed_at_most: Option<String>,
+    /// Attempts that are charged at cost and a mark-up, by action.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<Usage>,
+    /// What the outcomes of a period should not come to: only an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft_cap: Option<String>,
+    /// What the whole of a period should not come to: only an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+    /// At which percents of the cap, the soft cap, the budget and the minimum an alert is raised.
+    #[serde(default = "at_80_and_100", skip_serializing_if = "is_at_80_and_100")]
+    pub alert_at: Vec<String>,
+    /// Whether a person approves each invoice before it is final.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub approval: bool,
+    /// Whether it is only a trial: invoices are drafted and never charged.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shadow: bool,
+    /// Where the difference goes when something is taken back after its invoice.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub corrections: Corrections,
+    /// What Stripe is told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stripe: StripeTerms,
     /// How its cases are judged.
     #[serde(default)]
     pub rule: Rule,
+}
+
+fn at_80_and_100() -> Vec<String> {
+    vec!["80".into(), "100".into()]
+}
+
+fn is_at_80_and_100(shares: &[String]) -> bool {
+    shares == at_80_and_100()
 }
 
 /// How long a billing period is.
@@ -106,13 +143,25 @@ pub struct Price {
     /// Outcomes are sold by so many, at the price of one each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<i64>,
+    /// Instead of `amount`: percent of the value that an outcome carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// With `share`: what one outcome costs at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<String>,
+    /// With `share`: what one outcome costs at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<String>,
+    /// With `stripe.through = "meter_events"`: the name of Stripe's meter event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter: Option<String>,
 }
 
 fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -128,6 +177,10 @@ impl Price {
             tiers: Vec::new(),
             assumed_tiers: Vec::new(),
             package: None,
+            share: None,
+            at_least: None,
+            at_most: None,
+            meter: None,
         }
     }
 
@@ -175,6 +228,35 @@ const LATEST: Timestamp = Timestamp(4_102_444_800_000_000);
 const STRIPE_COUNTS_OTHERWISE: [&str; 8] = ["BHD", "ISK", "JOD", "KWD", "MGA", "OMR", "TND", "UGX"];
 
 impl Contract {
+    /// A first version with these prices and each other field at its default; without anyone to bill yet.
+    pub fn new(customer: &str, currency: Currency, prices: Vec<Price>) -> Self {
+        Self {
+            customer: customer.into(),
+            version: 1,
+            effective_from: EARLIEST,
+            currency,
+            period: Cadence::default(),
+            time_zone: utc(),
+            grace: three_days(),
+            bill_to: BillTo { name: String::new(), email: String::new() },
+            prices,
+            fees: Vec::new(),
+            minimum: None,
+            cap: None,
+            discount: None,
+            assumed_at_most: None,
+            usage: Vec::new(),
+            soft_cap: None,
+            budget: None,
+            alert_at: at_80_and_100(),
+            approval: false,
+            shadow: false,
+            corrections: Corrections::default(),
+            stripe: StripeTerms::default(),
+            rule: Rule::default(),
+        }
+    }
+
     /// Checks what the types cannot.
     pub fn check(&self) -> Result<(), ContractError> {
         let fault =
@@ -208,7 +290,7 @@ impl Contract {
             return Err(fault("bill_to.email", "must be an e-mail address"));
         }
         check_rule(&self.rule)?;
-        if self.prices.is_empty() {
+        if self.prices.is_empty() && self.usage.is_empty() {
             return Err(fault("prices", "needs at least one price"));
         }
         for (nth, price) in self.prices.iter().enumerate() {

@@ -14,13 +14,13 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use verdict_domain::attempt::{Cost, FailureReason, Status};
-use verdict_domain::contract::{BillTo, Cadence, Contract, Price};
+use verdict_domain::contract::{Contract, Price};
 use verdict_domain::fact::{AttemptFact, Fact, ResolutionFact, ResolutionKind, Said, Strength};
 use verdict_domain::judge::{LossReason, WinKind};
 use verdict_domain::ledger::EntryKind;
 use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::rule::Rule;
-use verdict_domain::time::{Span, Timestamp};
+use verdict_domain::time::Timestamp;
 use verdict_store::history::{self, Beside, Billed, Event, Window};
 use verdict_store::{Store, StoreError, cases, contracts};
 
@@ -61,21 +61,10 @@ impl Terms {
     /// As the domain judges and prices by it; whom it bills is not told.
     pub fn contract(self, customer: &str) -> Contract {
         Contract {
-            customer: customer.into(),
             version: self.version,
             effective_from: self.effective_from,
-            currency: self.currency,
-            period: Cadence::Monthly,
-            time_zone: "UTC".into(),
-            grace: Span::hours(0),
-            bill_to: BillTo { name: String::new(), email: String::new() },
-            prices: self.prices,
-            fees: Vec::new(),
-            minimum: None,
-            cap: None,
-            discount: None,
-            assumed_at_most: None,
             rule: self.rule,
+            ..Contract::new(customer, self.currency, self.prices)
         }
     }
 }

@@ -325,7 +325,7 @@ async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
             let invoice =
                 invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
             let tx = store.begin().await?;
-            let new = invoices::send_later(&tx, &invoice.id).await?;
+            let new = verdict_store::outbox::send_later(&tx, &invoice.id).await?;
             tx.commit().await?;
             match new {
                 true => println!("in line for Stripe"),

@@ -6,7 +6,7 @@ use verdict_intake::PriceBook;
 use verdict_resolution::Sources;
 use verdict_store::cases::CaseKey;
 use verdict_store::parked::{self, Origin};
-use verdict_store::{Store, StoreError, cases, invoices, ledger, sources};
+use verdict_store::{Store, StoreError, cases, ledger, outbox, sources};
 
 /// What became of a replay.
 pub(crate) enum Replayed {
@@ -36,7 +36,7 @@ pub(crate) async fn replay(
             // Back in line, in one transaction with the note; the steps park it again if it still fails.
             let tx = store.begin().await?;
             match thing.origin {
-                Origin::Outbox => invoices::replay_errand(&tx, &thing.reference).await?,
+                Origin::Outbox => outbox::replay_errand(&tx, &thing.reference).await?,
                 origin => {
                     let parts: Vec<serde_json::Value> = serde_json::from_str(&thing.reference)
                         .map_err(|error| StoreError::Corrupt(format!("reference of {id}: {error}")))?;

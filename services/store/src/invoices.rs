@@ -1,9 +1,9 @@
-//! Invoices, their lines, and the outbox that carries them to Stripe.
+//! Invoices and credit notes with their lines.
 
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
 use sea_orm::{ConnectionTrait, QueryResult};
 use std::collections::BTreeMap;
-use verdict_domain::contract::BillTo;
+use verdict_domain::contract::{BillTo, StripeTerms};
 use verdict_domain::invoice::{Billed, Key, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{self, Currency, Money};
@@ -11,11 +11,66 @@ use verdict_domain::period::Period;
 use verdict_domain::pricing::Item;
 use verdict_domain::time::Timestamp;
 
-/// An invoice as drafted, and what Stripe knows of it.
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What a period costs, and corrections of earlier ones.
+    Invoice,
+    /// What is taken off an invoice that is final.
+    CreditNote,
+}
+
+impl Kind {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::CreditNote => "credit_note",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Invoice, Self::CreditNote].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where a document stands here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It waits to be approved: nothing has left the house.
+    Draft,
+    /// It holds; what changes later is a correction.
+    Final,
+    /// It belongs to a trial: never charged.
+    Shadow,
+}
+
+impl State {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Final => "final",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Draft, Self::Final, Self::Shadow].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// An invoice or a credit note, and what Stripe knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
-    /// Deterministic: the customer and the first day of the period.
+    /// Deterministic: the customer and the beginning of the period; of a credit note also what it corrects.
     pub id: String,
+    /// Invoice or credit note.
+    pub kind: Kind,
+    /// Of a credit note, the invoice that it corrects.
+    pub corrects: Option<String>,
+    /// Where it stands here.
+    pub state: State,
     /// Whose invoice.
     pub customer: String,
     /// What it bills for.
@@ -26,22 +81,30 @@ pub struct Invoice {
     pub total_minor: i64,
     /// Who gets it.
     pub bill_to: BillTo,
+    /// What Stripe is told.
+    pub terms: StripeTerms,
     /// When it was drafted.
     pub drafted_at: Timestamp,
-    /// Stripe's invoice, once there is one.
-    pub stripe_invoice: Option<String>,
+    /// Who approved it, and when.
+    pub approved: Option<(Timestamp, String)>,
+    /// Stripe's invoice or credit note, once there is one.
+    pub stripe_id: Option<String>,
     /// What Stripe calls its state.
     pub stripe_status: Option<String>,
     /// Its lines, in order.
     pub lines: Vec<Line>,
 }
 
-/// Records a drafted invoice with its lines; refuses a second one for the period.
+/// Records a drafted document with its lines; refuses a second one of its id.
 pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
-    let sql = "INSERT INTO invoices (id, customer, period_start, period_end, currency, total_minor, bill_to, \
-               drafted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let sql = "INSERT INTO invoices (id, kind, corrects, state, terms, customer, period_start, period_end, currency, \
+               total_minor, bill_to, drafted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = [
         invoice.id.as_str().into(),
+        invoice.kind.as_str().into(),
+        invoice.corrects.clone().into(),
+        invoice.state.as_str().into(),
+        to_json("terms", &invoice.terms)?.into(),
         invoice.customer.as_str().into(),
         invoice.period.start.0.into(),
         invoice.period.end.0.into(),
@@ -74,7 +137,7 @@ pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
 }
 
 const COLUMNS: &str = "id, customer, period_start, period_end, currency, total_minor, bill_to, drafted_at, \
-     stripe_invoice, stripe_status";
+     stripe_id, stripe_status, kind, corrects, state, terms, approved_at, approved_by";
 
 async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, StoreError> {
     let code: String = row.try_get_by_index(4)?;
@@ -98,6 +161,9 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
         });
     }
     let (start, end) = (Timestamp(row.try_get_by_index(2)?), Timestamp(row.try_get_by_index(3)?));
+    let (kind, state): (String, String) = (row.try_get_by_index(10)?, row.try_get_by_index(12)?);
+    let (approved_at, approved_by): (Option<i64>, Option<String>) =
+        (row.try_get_by_index(14)?, row.try_get_by_index(15)?);
     Ok(Invoice {
         id,
         customer: row.try_get_by_index(1)?,
@@ -106,8 +172,13 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
         total_minor: row.try_get_by_index(5)?,
         bill_to: from_json("bill_to", &row.try_get_by_index::<String>(6)?)?,
         drafted_at: Timestamp(row.try_get_by_index(7)?),
-        stripe_invoice: row.try_get_by_index(8)?,
+        stripe_id: row.try_get_by_index(8)?,
         stripe_status: row.try_get_by_index(9)?,
+        kind: known(Kind::parse(&kind), "kind of invoice", &kind)?,
+        corrects: row.try_get_by_index(11)?,
+        state: known(State::parse(&state), "state of an invoice", &state)?,
+        terms: from_json("terms", &row.try_get_by_index::<String>(13)?)?,
+        approved: approved_at.map(Timestamp).zip(approved_by),
         lines,
     })
 }
@@ -163,126 +234,6 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Invoice>, StoreError
     }
 }
 
-/// Something to be carried to Stripe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
-    /// Deterministic: `push:` and the invoice.
-    pub id: String,
-    /// The invoice to push.
-    pub invoice: String,
-    /// How often it was tried.
-    pub tries: i64,
-    /// When it was first tried, by the wall clock; `None` if never.
-    pub first_tried_at: Option<Timestamp>,
-}
-
-/// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already.
-pub async fn send_later(tx: &Tx, invoice: &str) -> Result<bool, StoreError> {
-    let sql = "INSERT INTO outbox (id, invoice_id, state, tries, next_try_at) VALUES ($1, $2, 'waiting', 0, 0) \
-               ON CONFLICT (id) DO NOTHING";
-    Ok(run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await? > 0)
-}
-
-/// Leases the next errand that is due: nobody else gets it before `leased_until`. The lease is committed
-/// before the errand is run, so that a crash leaves a trace that it was tried.
-pub async fn lease_errand(
-    tx: &Tx,
-    now: Timestamp,
-    leased_until: Timestamp,
-) -> Result<Option<Errand>, StoreError> {
-    let sql = "SELECT id FROM outbox WHERE state = 'waiting' AND next_try_at <= $1 ORDER BY next_try_at, id LIMIT 1";
-    let Some(row) = one(&tx.tx, sql, [now.0.into()]).await? else { return Ok(None) };
-    let id: String = row.try_get_by_index(0)?;
-    let sql = "UPDATE outbox SET next_try_at = $2, tries = tries + 1, first_tried_at = COALESCE(first_tried_at, $3) \
-               WHERE id = $1 AND state = 'waiting' AND next_try_at <= $3 RETURNING invoice_id, tries, first_tried_at";
-    let values = [id.as_str().into(), leased_until.0.into(), now.0.into()];
-    let Some(row) = one(&tx.tx, sql, values).await? else { return Ok(None) };
-    let first: Option<i64> = row.try_get_by_index(2)?;
-    Ok(Some(Errand {
-        id,
-        invoice: row.try_get_by_index(0)?,
-        tries: row.try_get_by_index(1)?,
-        first_tried_at: first.map(Timestamp),
-    }))
-}
-
-/// The errand is done: Stripe has the invoice, in this state.
-pub async fn finish_errand(tx: &Tx, errand: &Errand, status: &str) -> Result<(), StoreError> {
-    run(
-        &tx.tx,
-        "UPDATE outbox SET state = 'done', last_error = NULL WHERE id = $1",
-        [errand.id.as_str().into()],
-    )
-    .await?;
-    let sql = "UPDATE invoices SET stripe_status = $2 WHERE id = $1";
-    run(&tx.tx, sql, [errand.invoice.as_str().into(), status.into()]).await?;
-    Ok(())
-}
-
-/// The errand is to be tried again at `next_try_at`.
-pub async fn retry_errand(
-    tx: &Tx,
-    errand: &Errand,
-    next_try_at: Timestamp,
-    error: &str,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET next_try_at = $3, last_error = $4 WHERE id = $1 AND tries = $2";
-    let values = [errand.id.as_str().into(), errand.tries.into(), next_try_at.0.into(), error.into()];
-    run(&tx.tx, sql, values).await?;
-    Ok(())
-}
-
-/// So many tries of an errand use the same keys at Stripe.
-pub const TRIES_PER_KEY: i64 = 7;
-
-/// Renews the lease of an errand. `false`: somebody else has it.
-pub async fn renew_lease(tx: &Tx, errand: &Errand, leased_until: Timestamp) -> Result<bool, StoreError> {
-    let sql = "UPDATE outbox SET next_try_at = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
-    let values = [errand.id.as_str().into(), errand.tries.into(), leased_until.0.into()];
-    Ok(run(&tx.tx, sql, values).await? > 0)
-}
-
-/// Puts a parked errand back in line, with new keys: those of before may have Stripe's refusal kept under them.
-pub async fn replay_errand(tx: &Tx, id: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET state = 'waiting', next_try_at = 0, tries = tries + $2 WHERE id = $1 AND state = 'parked'";
-    run(&tx.tx, sql, [id.into(), TRIES_PER_KEY.into()]).await?;
-    Ok(())
-}
-
-/// Sets an errand aside until a person has it replayed.
-pub async fn set_errand_aside(tx: &Tx, errand: &Errand, error: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET state = 'parked', last_error = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
-    run(&tx.tx, sql, [errand.id.as_str().into(), errand.tries.into(), error.into()]).await?;
-    Ok(())
-}
-
-/// When anything was first sent to Stripe for a customer, by the wall clock: nothing there is older.
-pub async fn first_push(store: &Store, customer: &str) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT MIN(o.first_tried_at) FROM outbox o JOIN invoices i ON i.id = o.invoice_id WHERE i.customer = $1";
-    let first: Option<i64> = match one(&store.db, sql, [customer.into()]).await? {
-        Some(row) => row.try_get_by_index(0)?,
-        None => None,
-    };
-    Ok(first.map(Timestamp))
-}
-
-/// Stripe's customer for ours, if it has answered with one.
-pub async fn stripe_customer(store: &Store, customer: &str) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT stripe_customer FROM stripe_customers WHERE customer = $1";
-    match one(&store.db, sql, [customer.into()]).await? {
-        Some(row) => Ok(Some(row.try_get_by_index(0)?)),
-        None => Ok(None),
-    }
-}
-
-/// Remembers Stripe's customer for ours; the first one stays.
-pub async fn set_stripe_customer(tx: &Tx, customer: &str, stripe_customer: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO stripe_customers (customer, stripe_customer) VALUES ($1, $2) \
-               ON CONFLICT (customer) DO NOTHING";
-    run(&tx.tx, sql, [customer.into(), stripe_customer.into()]).await?;
-    Ok(())
-}
-
 /// Remembers Stripe's invoice for ours.
 pub async fn set_stripe_invoice(
     tx: &Tx,
@@ -290,7 +241,7 @@ pub async fn set_stripe_invoice(
     stripe_invoice: &str,
     status: &str,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE invoices SET stripe_invoice = $2, stripe_status = $3 WHERE id = $1";
+    let sql = "UPDATE invoices SET stripe_id = $2, stripe_status = $3 WHERE id = $1";
     run(&tx.tx, sql, [invoice.into(), stripe_invoice.into(), status.into()]).await?;
     Ok(())
 }

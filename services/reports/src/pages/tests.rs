@@ -4,7 +4,7 @@ use super::*;
 use crate::{FailureCost, Row};
 use std::collections::BTreeMap;
 use std::path::Path;
-use verdict_domain::contract::BillTo;
+use verdict_domain::contract::{BillTo, StripeTerms};
 use verdict_domain::invoice::{self, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{Currency, Money};
@@ -13,7 +13,7 @@ use verdict_domain::pricing::Item;
 use verdict_domain::time::day_text;
 use verdict_store::attempts::UnknownCost;
 use verdict_store::cases::CaseKey;
-use verdict_store::invoices::Invoice;
+use verdict_store::invoices::{Invoice, Kind, State};
 use verdict_store::ledger::Charge;
 use verdict_store::parked::{Listed, Origin, Parked};
 
@@ -190,6 +190,9 @@ fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
 fn one_invoice(id: &str, currency: Currency, lines: Vec<Line>) -> Invoice {
     Invoice {
         id: id.into(),
+        kind: Kind::Invoice,
+        corrects: None,
+        state: State::Final,
         customer: id.split('/').next().unwrap_or_default().into(),
         period: Period {
             start: Timestamp::parse("2026-09-30T22:00:00Z").unwrap(),
@@ -198,8 +201,10 @@ fn one_invoice(id: &str, currency: Currency, lines: Vec<Line>) -> Invoice {
         currency,
         total_minor: lines.iter().map(|line| line.minor).sum(),
         bill_to: BillTo { name: "Acme Insurance GmbH".into(), email: "invoices@acme.example".into() },
+        terms: StripeTerms::default(),
         drafted_at: Timestamp::parse("2026-11-03T23:00:04.25Z").unwrap(),
-        stripe_invoice: None,
+        approved: None,
+        stripe_id: None,
         stripe_status: None,
         lines,
     }
@@ -230,7 +235,7 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
     let lines = vec![line(1, &charges[0], false), line(2, &charges[1], true)];
     let mut drafted = one_invoice(HOSTILE, Currency::USD, lines);
     drafted.bill_to = BillTo { name: HOSTILE.into(), email: HOSTILE.into() };
-    drafted.stripe_invoice = Some(HOSTILE.into());
+    drafted.stripe_id = Some(HOSTILE.into());
     let html = invoice(&drafted, &charges, 3).unwrap();
     assert_escaped(&html);
     for text in [
@@ -352,7 +357,7 @@ fn sample() -> Vec<(String, String)> {
     ];
     for (invoice, total) in drafted.iter_mut().skip(1).zip([1_284_207, 98_410, -198]) {
         invoice.total_minor = total;
-        invoice.stripe_invoice = Some("in_1SGq0aLkdIwHu7ixUEk1x2Yz".into());
+        invoice.stripe_id = Some("in_1SGq0aLkdIwHu7ixUEk1x2Yz".into());
         invoice.stripe_status = Some("open".into());
     }
     pages.push(("invoices".to_string(), invoices(&drafted).unwrap()));

@@ -128,7 +128,7 @@ impl From<Invoice> for InvoiceBody {
             currency: invoice.currency.code(),
             total_minor: invoice.total_minor,
             lines: invoice.lines.into_iter().map(line).collect(),
-            stripe_invoice: invoice.stripe_invoice,
+            stripe_invoice: invoice.stripe_id,
             stripe_status: invoice.stripe_status,
         }
     }

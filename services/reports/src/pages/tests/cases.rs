@@ -5,14 +5,12 @@ use crate::case::assemble;
 use crate::case::tests::{attempt, hour, said};
 use crate::pages::{case, cases, delivery};
 use verdict_domain::attempt::Status;
-use verdict_domain::contract::{BillTo, Cadence, Contract, Price};
+use verdict_domain::contract::{Contract, Price};
 use verdict_domain::economics::Contribution;
 use verdict_domain::fact::{Fact, ResolutionFact, ResolutionKind, Said, in_order};
 use verdict_domain::judge::judge;
 use verdict_domain::ledger::{Row, difference, entries};
 use verdict_domain::money::{Currency, Money};
-use verdict_domain::rule::Rule;
-use verdict_domain::time::Span;
 use verdict_store::cases::{CaseKey, StoredCase};
 use verdict_store::deliveries::{Delivery, Via};
 use verdict_store::history::{Beside, Billed, Event, Filter, Listed, Priced};
@@ -22,23 +20,8 @@ fn key(case: &str) -> CaseKey {
 }
 
 fn contract() -> Contract {
-    Contract {
-        customer: "acme".into(),
-        version: 2,
-        effective_from: hour(-100),
-        currency: Currency::USD,
-        period: Cadence::Monthly,
-        time_zone: "UTC".into(),
-        grace: Span::hours(72),
-        bill_to: BillTo { name: "Acme".into(), email: "a@acme.example".into() },
-        prices: vec![Price::flat("support.resolution", "0.99", Some("0.49"))],
-        fees: Vec::new(),
-        minimum: None,
-        cap: None,
-        discount: None,
-        assumed_at_most: None,
-        rule: Rule::default(),
-    }
+    let prices = vec![Price::flat("support.resolution", "0.99", Some("0.49"))];
+    Contract { version: 2, effective_from: hour(-100), ..Contract::new("acme", Currency::USD, prices) }
 }
 
 fn event(fact: Fact, words: &str) -> Event {

@@ -1,0 +1,124 @@
+//! The outbox: what must reach Stripe, and which of Stripe's customers is ours.
+
+use crate::connect::{Store, StoreError, Tx, one, run};
+use verdict_domain::time::Timestamp;
+
+/// Something to be carried to Stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// Deterministic: `push:` and the invoice.
+    pub id: String,
+    /// The invoice to push.
+    pub invoice: String,
+    /// How often it was tried.
+    pub tries: i64,
+    /// When it was first tried, by the wall clock; `None` if never.
+    pub first_tried_at: Option<Timestamp>,
+}
+
+/// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already.
+pub async fn send_later(tx: &Tx, invoice: &str) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO outbox (id, invoice_id, customer, sort, state, tries, next_try_at) \
+               SELECT $1, id, customer, kind, 'waiting', 0, 0 FROM invoices WHERE id = $2 ON CONFLICT (id) DO NOTHING";
+    Ok(run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await? > 0)
+}
+
+/// Leases the next errand that is due: nobody else gets it before `leased_until`. The lease is committed
+/// before the errand is run, so that a crash leaves a trace that it was tried.
+pub async fn lease_errand(
+    tx: &Tx,
+    now: Timestamp,
+    leased_until: Timestamp,
+) -> Result<Option<Errand>, StoreError> {
+    let sql = "SELECT id FROM outbox WHERE state = 'waiting' AND next_try_at <= $1 ORDER BY next_try_at, id LIMIT 1";
+    let Some(row) = one(&tx.tx, sql, [now.0.into()]).await? else { return Ok(None) };
+    let id: String = row.try_get_by_index(0)?;
+    let sql = "UPDATE outbox SET next_try_at = $2, tries = tries + 1, first_tried_at = COALESCE(first_tried_at, $3) \
+               WHERE id = $1 AND state = 'waiting' AND next_try_at <= $3 RETURNING invoice_id, tries, first_tried_at";
+    let values = [id.as_str().into(), leased_until.0.into(), now.0.into()];
+    let Some(row) = one(&tx.tx, sql, values).await? else { return Ok(None) };
+    let first: Option<i64> = row.try_get_by_index(2)?;
+    Ok(Some(Errand {
+        id,
+        invoice: row.try_get_by_index(0)?,
+        tries: row.try_get_by_index(1)?,
+        first_tried_at: first.map(Timestamp),
+    }))
+}
+
+/// The errand is done: Stripe has the invoice, in this state.
+pub async fn finish_errand(tx: &Tx, errand: &Errand, status: &str) -> Result<(), StoreError> {
+    run(
+        &tx.tx,
+        "UPDATE outbox SET state = 'done', last_error = NULL WHERE id = $1",
+        [errand.id.as_str().into()],
+    )
+    .await?;
+    let sql = "UPDATE invoices SET stripe_status = $2 WHERE id = $1";
+    run(&tx.tx, sql, [errand.invoice.as_str().into(), status.into()]).await?;
+    Ok(())
+}
+
+/// The errand is to be tried again at `next_try_at`.
+pub async fn retry_errand(
+    tx: &Tx,
+    errand: &Errand,
+    next_try_at: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET next_try_at = $3, last_error = $4 WHERE id = $1 AND tries = $2";
+    let values = [errand.id.as_str().into(), errand.tries.into(), next_try_at.0.into(), error.into()];
+    run(&tx.tx, sql, values).await?;
+    Ok(())
+}
+
+/// So many tries of an errand use the same keys at Stripe.
+pub const TRIES_PER_KEY: i64 = 7;
+
+/// Renews the lease of an errand. `false`: somebody else has it.
+pub async fn renew_lease(tx: &Tx, errand: &Errand, leased_until: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE outbox SET next_try_at = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
+    let values = [errand.id.as_str().into(), errand.tries.into(), leased_until.0.into()];
+    Ok(run(&tx.tx, sql, values).await? > 0)
+}
+
+/// Puts a parked errand back in line, with new keys: those of before may have Stripe's refusal kept under them.
+pub async fn replay_errand(tx: &Tx, id: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET state = 'waiting', next_try_at = 0, tries = tries + $2 WHERE id = $1 AND state = 'parked'";
+    run(&tx.tx, sql, [id.into(), TRIES_PER_KEY.into()]).await?;
+    Ok(())
+}
+
+/// Sets an errand aside until a person has it replayed.
+pub async fn set_errand_aside(tx: &Tx, errand: &Errand, error: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET state = 'parked', last_error = $3 WHERE id = $1 AND tries = $2 AND state = 'waiting'";
+    run(&tx.tx, sql, [errand.id.as_str().into(), errand.tries.into(), error.into()]).await?;
+    Ok(())
+}
+
+/// When anything was first sent to Stripe for a customer, by the wall clock: nothing there is older.
+pub async fn first_push(store: &Store, customer: &str) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT MIN(o.first_tried_at) FROM outbox o JOIN invoices i ON i.id = o.invoice_id WHERE i.customer = $1";
+    let first: Option<i64> = match one(&store.db, sql, [customer.into()]).await? {
+        Some(row) => row.try_get_by_index(0)?,
+        None => None,
+    };
+    Ok(first.map(Timestamp))
+}
+
+/// Stripe's customer for ours, if it has answered with one.
+pub async fn stripe_customer(store: &Store, customer: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT stripe_customer FROM stripe_customers WHERE customer = $1";
+    match one(&store.db, sql, [customer.into()]).await? {
+        Some(row) => Ok(Some(row.try_get_by_index(0)?)),
+        None => Ok(None),
+    }
+}
+
+/// Remembers Stripe's customer for ours; the first one stays.
+pub async fn set_stripe_customer(tx: &Tx, customer: &str, stripe_customer: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO stripe_customers (customer, stripe_customer) VALUES ($1, $2) \
+               ON CONFLICT (customer) DO NOTHING";
+    run(&tx.tx, sql, [customer.into(), stripe_customer.into()]).await?;
+    Ok(())
+}
