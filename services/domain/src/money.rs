@@ -67,6 +67,13 @@ impl Money {
         let nanos_per_minor = 10_i64.pow(9 - exponent);
         divide_half_away(i128::from(self.nanos), i128::from(nanos_per_minor)).ok_or(MoneyError::Overflow)
     }
+
+    /// So many minor units of a currency.
+    pub fn of_minor_units(minor: i64, currency: Currency) -> Result<Self, MoneyError> {
+        let nanos_per_minor = 10_i64.pow(9 - minor_exponent(currency)?);
+        let nanos = minor.checked_mul(nanos_per_minor).ok_or(MoneyError::Overflow)?;
+        Ok(Self { nanos, currency })
+    }
 }
 
 impl fmt::Display for Money {

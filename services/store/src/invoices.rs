@@ -4,61 +4,13 @@ use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_
 use sea_orm::{ConnectionTrait, QueryResult};
 use std::collections::BTreeMap;
 use verdict_domain::contract::{BillTo, StripeTerms};
+pub use verdict_domain::document::{Kind, State};
 use verdict_domain::invoice::{Billed, Key, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::period::Period;
 use verdict_domain::pricing::Item;
 use verdict_domain::time::Timestamp;
-
-/// What a document is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// What a period costs, and corrections of earlier ones.
-    Invoice,
-    /// What is taken off an invoice that is final.
-    CreditNote,
-}
-
-impl Kind {
-    /// The stored name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invoice => "invoice",
-            Self::CreditNote => "credit_note",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Invoice, Self::CreditNote].into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// Where a document stands here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It waits to be approved: nothing has left the house.
-    Draft,
-    /// It holds; what changes later is a correction.
-    Final,
-    /// It belongs to a trial: never charged.
-    Shadow,
-}
-
-impl State {
-    /// The stored name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Final => "final",
-            Self::Shadow => "shadow",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Draft, Self::Final, Self::Shadow].into_iter().find(|state| state.as_str() == text)
-    }
-}
 
 /// An invoice or a credit note, and what Stripe knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
