@@ -8,3 +8,6 @@ UPDATE periods SET beyond_list_nanos =
     - COALESCE((SELECT SUM(c.amount_nanos) FROM charges c WHERE c.customer = periods.customer AND c.invoice_id IS NOT NULL
                 AND c.origin_at >= periods.start_at AND c.origin_at < periods.end_at), 0)
     WHERE closed_at IS NOT NULL;
+
+-- What waits for a person.
+CREATE INDEX invoices_to_approve ON invoices (customer) WHERE state = 'draft';

@@ -229,12 +229,13 @@ pub async fn redraft(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
 /// The drafts for which something new was priced since they were drafted: of all customers, or of one.
 pub async fn stale_drafts(tx: &Tx, customer: Option<&str>) -> Result<Vec<String>, StoreError> {
     // What is older than the first period belongs to it.
-    let sql = "SELECT i.id FROM invoices i JOIN (SELECT customer, MIN(start_at) AS start_at FROM periods GROUP BY customer) f \
-               ON f.customer = i.customer WHERE i.state = 'draft' AND ($1 IS NULL OR i.customer = $1) AND (\
+    let sql = "SELECT i.id FROM invoices i WHERE i.state = 'draft' AND ($1 IS NULL OR i.customer = $1) AND (\
                EXISTS (SELECT 1 FROM charges c WHERE c.customer = i.customer AND c.invoice_id IS NULL \
-               AND c.origin_at < i.period_end AND (c.origin_at >= i.period_start OR i.period_start = f.start_at)) \
+               AND c.origin_at < i.period_end AND (c.origin_at >= i.period_start OR i.period_start = \
+               (SELECT MIN(p.start_at) FROM periods p WHERE p.customer = i.customer))) \
                OR EXISTS (SELECT 1 FROM usage u WHERE u.customer = i.customer AND u.invoice_id IS NULL \
-               AND u.at < i.period_end AND (u.at >= i.period_start OR i.period_start = f.start_at))) ORDER BY i.id";
+               AND u.at < i.period_end AND (u.at >= i.period_start OR i.period_start = \
+               (SELECT MIN(p.start_at) FROM periods p WHERE p.customer = i.customer)))) ORDER BY i.id";
     let rows = all(&tx.tx, sql, [customer.map(String::from).into()]).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

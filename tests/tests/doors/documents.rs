@@ -223,7 +223,7 @@ async fn prepaid_credits_are_drawn_and_given_back(url: &str, name: &str) {
     );
     assert_eq!(invoice["total"], "0.00");
     let left = || async {
-        let grants = service.get_json("/v1/credits?customer=acme").await;
+        let grants = service.get_json("/v1/customers/acme/credits").await;
         let left = grants.as_array().unwrap().iter().map(|grant| grant["left"].as_str().unwrap().to_string());
         left.collect::<Vec<_>>()
     };

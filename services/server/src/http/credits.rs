@@ -4,8 +4,8 @@ use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
 use actix_web::{HttpResponse, get, post, web};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use verdict_billing::{GrantError, GrantRequest, grant};
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
@@ -61,22 +61,19 @@ struct GrantBody {
     note: Option<String>,
 }
 
-#[derive(Deserialize, IntoParams)]
-pub(super) struct Whose {
-    /// The customer.
-    customer: String,
-}
-
 /// Lists a customer's grants with what is left of each.
-#[utoipa::path(params(Whose), responses((status = 200, body = Vec<GrantBody>)))]
-#[get("/v1/credits")]
+#[utoipa::path(
+    params(("customer" = String, Path, description = "The customer")),
+    responses((status = 200, body = Vec<GrantBody>))
+)]
+#[get("/v1/customers/{customer}/credits")]
 pub(super) async fn list_credits(
     caller: Caller,
     door: web::Data<Door>,
-    whose: web::Query<Whose>,
+    customer: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let grants = grants::list(&door.store, &whose.customer).await?;
+    let grants = grants::list(&door.store, &customer).await?;
     let body = |(recorded, drawn): (grants::Recorded, i64)| {
         let shown = |minor: i64| minor_decimal(minor, recorded.currency);
         GrantBody {
