@@ -1,5 +1,6 @@
 //! The failure-cost report: figures by customer, agent, model, reason or day.
 
+use crate::rate::Rate;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -83,6 +84,10 @@ pub struct Row {
     pub margin_nanos: Option<i64>,
     /// Cost over confirmed and assumed outcomes of the group (in all currencies); absent without any.
     pub cost_per_resolution_nanos: Option<i64>,
+    /// Margin over attempts: what one more is worth on average (the chance of success times the price, less the cost).
+    pub profit_per_attempt_nanos: Option<i64>,
+    /// How often the episodes that are decided succeeded (in all currencies); absent without any.
+    pub success: Option<Rate>,
 }
 
 /// A failure-cost report.
@@ -156,12 +161,14 @@ fn count(to: &mut i64, more: i64) -> Option<()> {
     Some(())
 }
 
-/// Margin and cost per resolution, from the rows of each key together.
+/// What comes of the figures, from the rows of each key together.
 fn derive(rows: &mut [Row]) {
-    let mut wins: BTreeMap<String, i64> = BTreeMap::new();
+    let mut decided: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut currencies: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter() {
-        *wins.entry(row.key.clone()).or_default() += row.confirmed + row.assumed;
+        let (wins, all) = decided.entry(row.key.clone()).or_default();
+        *wins += row.confirmed + row.assumed;
+        *all += row.confirmed + row.assumed + row.failed + row.void;
         if row.cost_nanos != 0 || row.revenue_nanos != 0 {
             *currencies.entry(row.key.clone()).or_default() += 1;
         }
@@ -171,7 +178,11 @@ fn derive(rows: &mut [Row]) {
         if has_money && currencies.get(&row.key) == Some(&1) {
             row.margin_nanos = row.revenue_nanos.checked_sub(row.cost_nanos);
         }
-        let wins = wins.get(&row.key).copied().unwrap_or(0);
+        if let Some(margin) = row.margin_nanos.filter(|_| row.attempts > 0) {
+            row.profit_per_attempt_nanos = divide_half_away(i128::from(margin), i128::from(row.attempts));
+        }
+        let (wins, all) = decided.get(&row.key).copied().unwrap_or_default();
+        row.success = Rate::of(wins, all);
         if wins > 0 && row.cost_nanos != 0 {
             row.cost_per_resolution_nanos = divide_half_away(i128::from(row.cost_nanos), i128::from(wins));
         }

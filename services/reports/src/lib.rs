@@ -1,7 +1,7 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV; the explanation of a case; counting cases again under another rule or from an export; the
+//! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export; the
 //! pages and their charts.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
@@ -21,9 +21,11 @@ mod export;
 mod failure_cost;
 pub mod pages;
 mod preview;
+mod rate;
 mod recount;
 mod rejudge;
 mod text;
+mod xlsx;
 
 pub use case::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
@@ -34,6 +36,8 @@ pub use count::{Costs, Overflow, Sums, Tally};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
+pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use text::{csv, table};
+pub use xlsx::{XlsxError, xlsx};

@@ -3,7 +3,7 @@
 use crate::failure_cost::{FailureCost, Row};
 use verdict_domain::money::{self, decimal};
 
-const HEADINGS: [&str; 16] = [
+pub(crate) const HEADINGS: [&str; 18] = [
     "currency",
     "attempts",
     "unknown cost",
@@ -20,6 +20,8 @@ const HEADINGS: [&str; 16] = [
     "revenue",
     "margin",
     "cost/resolution",
+    "profit/attempt",
+    "success",
 ];
 
 /// A table with aligned columns; money to the currency's own decimals, at least two.
@@ -28,7 +30,7 @@ pub fn table(report: &FailureCost) -> String {
     heading.extend(HEADINGS.iter().map(|text| text.to_string()));
     let mut lines = vec![heading];
     lines.extend(report.rows.iter().chain(&report.totals).map(|row| cells(row, rounded)));
-    let widths: Vec<usize> = (0..17)
+    let widths: Vec<usize> = (0..19)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = format!("Failure cost, {} to {} (UTC, end excluded)\n\n", report.from, report.to);
@@ -79,6 +81,8 @@ fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
         money(row.revenue_nanos),
         known(row.margin_nanos),
         known(row.cost_per_resolution_nanos),
+        known(row.profit_per_attempt_nanos),
+        row.success.map_or(String::new(), |rate| rate.shown()),
     ]
 }
 
