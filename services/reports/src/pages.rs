@@ -7,13 +7,15 @@ mod cases;
 mod failure_cost;
 mod invoices;
 mod parked;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use cases::{case, cases, delivery};
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
-pub use parked::parked;
+pub use parked::{Said, parked};
+pub use sources::{SourceHealth, sources};
 
 use askama::Template;
 use verdict_domain::money::decimal;
