@@ -1,6 +1,7 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe; what an open
+//! period comes to so far, and the alerts at shares of its bounds.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -12,10 +13,14 @@
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 
 mod close;
+mod estimate;
 mod push;
 mod rate;
 pub mod stripe;
+mod watch;
 
 pub use close::{close_periods, open_periods};
+pub use estimate::estimate;
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;
+pub use watch::watch_spend;
