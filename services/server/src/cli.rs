@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cases;
+mod customers;
 mod disputes;
 mod sources;
 
@@ -50,6 +51,10 @@ enum Command {
     /// Contract versions.
     #[command(subcommand)]
     Contracts(Contracts),
+    /// Customers and their own pages.
+    #[command(subcommand)]
+    Customers(customers::Customers),
+    Estimate(customers::Estimate),
     /// Invoices.
     #[command(subcommand)]
     Invoices(Invoices),
@@ -223,6 +228,8 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
+        Command::Customers(command) => customers::run(&config, &store, command).await,
+        Command::Estimate(command) => customers::estimate(&store, command).await,
         Command::Invoices(command) => invoices_of(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
