@@ -4,10 +4,13 @@ mod sentence;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
+mod told;
 mod view;
 mod words;
 
 pub use text::text;
+pub use told::explain_to_customer;
+pub(crate) use told::told_to_customer;
 pub use view::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
     HeldEpisode,

@@ -2,7 +2,7 @@
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
 //! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export; the
-//! pages and their charts.
+//! pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
 //! Invariants:
@@ -11,12 +11,14 @@
 //! - A cost that is unknown is counted beside the sums, never as zero.
 //! - Confirmed and assumed outcomes are told apart wherever they are counted.
 //! - Explaining and counting again only read, and read one moment.
-//! - An export tells nothing of what the attempts cost.
+//! - An export tells nothing of what the attempts cost. A customer's own page tells nothing of costs, models, agents or the
+//!   seller's people either: they are left out before anything is put together.
 
 mod case;
 mod chart;
 mod compared;
 mod count;
+mod evidence;
 mod export;
 mod failure_cost;
 pub mod pages;
@@ -29,10 +31,11 @@ mod xlsx;
 
 pub use case::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
-    HeldEpisode, explain, text as case_text,
+    HeldEpisode, explain, explain_to_customer, text as case_text,
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
+pub use evidence::evidence;
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};

@@ -4,6 +4,7 @@
 //! passes these.
 
 mod cases;
+mod customer;
 mod failure_cost;
 mod invoices;
 mod parked;
@@ -12,6 +13,7 @@ mod sources;
 mod tests;
 
 pub use cases::{case, cases, delivery};
+pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
 pub use parked::{Said, parked};

@@ -211,7 +211,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
     Ok(())
 }
 
-fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
+pub(crate) fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
     let (win, currency): (String, String) = (row.try_get_by_index(4)?, row.try_get_by_index(8)?);
     let version: i64 = row.try_get_by_index(6)?;
     let charge = invoice::Charge {
@@ -230,7 +230,7 @@ fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
     Ok(Charge { key, seq: row.try_get_by_index(2)?, effective_at, origin_at, charge })
 }
 
-const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
+pub(crate) const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
      c.amount_nanos, c.currency, c.effective_at, c.origin_at";
 
 /// All charges of cases.

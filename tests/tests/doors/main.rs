@@ -8,6 +8,7 @@ mod attempts;
 mod cases;
 mod clock;
 mod contracts;
+mod customer;
 mod disputes;
 mod documents;
 mod fetching;

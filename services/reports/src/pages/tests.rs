@@ -1,4 +1,5 @@
 mod cases;
+mod customer;
 
 use super::*;
 use crate::{FailureCost, Row};
@@ -380,6 +381,7 @@ fn sample() -> Vec<(String, String)> {
     ];
     pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
     pages.extend(cases::sample());
+    pages.extend(customer::sample(&drafted[0], &charges));
     pages
 }
 

@@ -80,7 +80,7 @@ type Page = Result<HttpResponse, PageProblem>;
 /// Who calls, or the way to the login.
 type Login = Result<Caller, Problem>;
 
-fn page(status: StatusCode, html: String) -> HttpResponse {
+pub(super) fn page(status: StatusCode, html: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.content_type("text/html; charset=utf-8");
     // No scripts, nothing from elsewhere, in nobody's frame, in no cache.
