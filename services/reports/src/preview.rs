@@ -28,7 +28,7 @@ pub struct Preview {
     pub before: Option<Draft>,
     /// What it would cost under the other.
     pub after: Draft,
-    /// Outcomes that the other has no price for, by action.
+    /// Outcomes that the other has no price for, or whose value its price needs is not told, by action.
     pub unpriced: BTreeMap<String, i64>,
 }
 
@@ -56,10 +56,15 @@ pub async fn preview(
         let facts = cases::facts(&snapshot, &keys).await?;
         for facts in facts.values() {
             let own = contract::of_case(&versions, facts).map_or(&default, |contract| &contract.rule);
-            let version_at = |at| in_force(&versions, at).map(|contract| contract.version);
-            before.count(facts, own, now, |entry| version_at(entry.effective_at))?;
+            let is_priced = |contract: &Contract, entry: &Entry| {
+                contract.list_price(&entry.action, entry.win, entry.value).is_ok()
+            };
+            before.count(facts, own, now, |entry| {
+                let contract = in_force(&versions, entry.effective_at)?;
+                is_priced(contract, entry).then_some(contract.version)
+            })?;
             let touched = after.count(facts, &signed.rule, now, |entry| {
-                let is_priced = signed.list_price(&entry.action, entry.win).is_some();
+                let is_priced = is_priced(&signed, entry);
                 if !is_priced {
                     *unpriced.entry(entry.action.clone()).or_default() += entry.sign;
                 }
@@ -138,7 +143,10 @@ pub fn previewed(preview: &Preview, contract: &Contract) -> String {
     }
     bill(&format!("Under version {} of this file", contract.version), &preview.after);
     for (action, count) in &preview.unpriced {
-        let _ = writeln!(text, "\n{count} outcomes of `{action}` have no price in it: they would be parked");
+        let _ = writeln!(
+            text,
+            "\n{count} outcomes of `{action}` have no price in it (or no value, where the price is a share of it): they would be parked"
+        );
     }
     text
 }
