@@ -20,6 +20,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod value;
 mod watching;
 mod webhooks;
 
