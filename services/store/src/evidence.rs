@@ -64,12 +64,12 @@ pub async fn outcomes(
     let rows = all(&tx.tx, &sql, values).await?;
     let mut outcomes = Vec::with_capacity(rows.len());
     for row in &rows {
-        let kind: String = row.try_get_by_index(12)?;
+        let kind: String = row.try_get_by_index(13)?;
         outcomes.push(Outcome {
             charge: read_charge(row)?,
-            episode: row.try_get_by_index(11)?,
+            episode: row.try_get_by_index(12)?,
             entry: known(EntryKind::parse(&kind), "entry", &kind)?,
-            is_taken_back: row.try_get_by_index::<Option<i64>>(13)?.is_some(),
+            is_taken_back: row.try_get_by_index::<Option<i64>>(14)?.is_some(),
             dispute: None,
         });
     }

@@ -16,8 +16,16 @@ pub async fn compare(api: &Api, database_url: &str, oracle: &Oracle<'_>, parked:
     for by in ["customer", "agent", "model", "reason", "day"] {
         same(&format!("report by {by}"), report(api, by).await, expected_report(oracle, by));
     }
-    let held = number(&db, "SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL").await;
-    assert_eq!(held, i64::try_from(parked).unwrap(), "each malformed message is parked, once");
+    let held =
+        |of: &str| format!("SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL AND origin {of} 'outcome'");
+    let messages = number(&db, &held("<>")).await;
+    assert_eq!(messages, i64::try_from(parked).unwrap(), "each malformed message is parked, once");
+    let outcomes = number(&db, &held("=")).await;
+    assert_eq!(
+        outcomes,
+        i64::try_from(oracle.parked()).unwrap(),
+        "each charge without a price is parked, once"
+    );
 }
 
 fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(

@@ -22,6 +22,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod value;
 mod watching;
 mod webhooks;
 

@@ -64,9 +64,13 @@ fn how_it_came(strength: Strength, via: Option<&str>) -> &'static str {
 
 /// What a fact says, for a timeline.
 pub(crate) fn what(fact: &Fact, rule: &Rule) -> String {
-    match &fact.said {
+    let said = match &fact.said {
         Said::Attempt(attempt) => attempt_words(attempt, rule),
         Said::Resolution(said) => resolution_words(said, rule),
+    };
+    match fact.value() {
+        Some(value) => format!("{said}, worth {value}"),
+        None => said,
     }
 }
 

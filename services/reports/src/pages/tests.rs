@@ -167,6 +167,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
             contract_version: 3,
             quantity,
             amount,
+            value: None,
         },
     }
 }
@@ -174,7 +175,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
 /// A line of the invoice's own period, or of an earlier one.
 fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
     let start = if earlier { "2026-08-31T22:00:00Z" } else { "2026-09-30T22:00:00Z" };
-    let invoice::Charge { action, win, contract_version, quantity, amount } = charge.charge.clone();
+    let invoice::Charge { action, win, contract_version, quantity, amount, .. } = charge.charge.clone();
     let why = format!("{quantity} × {action}");
     Line {
         number,
