@@ -1,8 +1,8 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV; the explanation of a case; counting cases again under another rule or from an export; the
-//! pages and their charts.
+//! derived, tables, CSV; the explanation of a case; counting cases again under another rule or from an export;
+//! the evidence of an invoice; the check of the chains; the pages and their charts.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
 //! Invariants:
@@ -12,11 +12,13 @@
 //! - Confirmed and assumed outcomes are told apart wherever they are counted.
 //! - Explaining and counting again only read, and read one moment.
 //! - An export tells nothing of what the attempts cost.
+//! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
 mod case;
 mod chart;
 mod compared;
 mod count;
+mod evidence;
 mod export;
 mod failure_cost;
 pub mod pages;
@@ -24,6 +26,7 @@ mod preview;
 mod recount;
 mod rejudge;
 mod text;
+mod verify;
 
 pub use case::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
@@ -31,9 +34,11 @@ pub use case::{
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
+pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use text::{csv, table};
+pub use verify::{Expected, Misfit, Verified, expected, verify};

@@ -101,7 +101,7 @@ pub(crate) fn rounded(nanos: i64, currency: &str) -> String {
 }
 
 /// A CSV cell: quoted where it must be, and never one that a spreadsheet would run as a formula.
-fn quoted(cell: &str) -> String {
+pub(crate) fn quoted(cell: &str) -> String {
     let is_number = cell.parse::<f64>().is_ok();
     let cell = if !is_number && cell.starts_with(['=', '+', '-', '@', '\t']) && cell != "-" {
         format!("'{cell}")

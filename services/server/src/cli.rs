@@ -2,6 +2,7 @@
 
 mod cases;
 mod disputes;
+mod evidence;
 mod sources;
 
 use crate::amqp;
@@ -73,6 +74,7 @@ enum Command {
     #[command(subcommand)]
     Export(cases::Export),
     Recount(cases::Recount),
+    Verify(evidence::Verify),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -137,6 +139,7 @@ enum Invoices {
         /// Its id.
         id: String,
     },
+    Evidence(evidence::Evidence),
 }
 
 #[derive(Debug, Subcommand)]
@@ -233,6 +236,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
         Command::Recount(command) => cases::recount(command),
+        Command::Verify(command) => evidence::verify(&store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }
@@ -321,6 +325,7 @@ async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
                 );
             }
         }
+        Invoices::Evidence(command) => evidence::write(store, command).await?,
         Invoices::Push { id } => {
             let invoice =
                 invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;

@@ -1,5 +1,6 @@
 //! Invoices and credit notes with their lines.
 
+use crate::chain;
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
 use sea_orm::{ConnectionTrait, QueryResult};
 use std::collections::BTreeMap;
@@ -95,7 +96,7 @@ pub struct Invoice {
     pub lines: Vec<Line>,
 }
 
-/// Records a drafted document with its lines; refuses a second one of its id.
+/// Records a drafted document with its lines, and links it to what is put on it by now; refuses a second one of its id.
 pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
     let sql = "INSERT INTO invoices (id, kind, corrects, state, terms, customer, period_start, period_end, currency, \
                total_minor, bill_to, drafted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -133,7 +134,7 @@ pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
         ];
         run(&tx.tx, sql, values).await?;
     }
-    Ok(())
+    chain::append_invoice(tx, &invoice.id).await
 }
 
 const COLUMNS: &str = "id, customer, period_start, period_end, currency, total_minor, bill_to, drafted_at, \

@@ -9,6 +9,7 @@ mod cases;
 mod clock;
 mod contracts;
 mod disputes;
+mod evidence;
 mod fetching;
 mod payloads;
 mod polling;

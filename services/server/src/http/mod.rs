@@ -5,6 +5,7 @@ mod billing;
 mod cases;
 mod disputes;
 mod events;
+mod evidence;
 mod operations;
 mod pages;
 mod problem;
@@ -88,6 +89,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_contracts)
         .service(billing::list_invoices)
         .service(billing::get_invoice)
+        .service(evidence::get_evidence)
+        .service(evidence::get_chain)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
