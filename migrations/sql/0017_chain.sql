@@ -1,5 +1,5 @@
 -- Each row of the ledger, each charge and each document has its place in a chain, and a link that binds it to all rows
--- before it (docs/EVIDENCE.md). NULL: older than the chain.
+-- before it (docs/EVIDENCE.md). NULL: older than the chain, or a draft, which gets its place when it becomes final.
 ALTER TABLE outcomes ADD COLUMN position BIGINT;
 ALTER TABLE outcomes ADD COLUMN link TEXT;
 ALTER TABLE charges ADD COLUMN position BIGINT;
@@ -32,7 +32,7 @@ INSERT INTO chains (name, position, link, unlinked)
 INSERT INTO chains (name, position, link, unlinked)
     SELECT 'charges', 0, '0000000000000000000000000000000000000000000000000000000000000000', COUNT(*) FROM charges;
 INSERT INTO chains (name, position, link, unlinked)
-    SELECT 'invoices', 0, '0000000000000000000000000000000000000000000000000000000000000000', COUNT(*) FROM invoices;
+    SELECT 'invoices', 0, '0000000000000000000000000000000000000000000000000000000000000000', COUNT(*) FROM invoices WHERE state <> 'draft';
 
 -- The digest of a delivery's body outlives its bytes. NULL: older than this.
 ALTER TABLE deliveries ADD COLUMN body_sha256 TEXT;

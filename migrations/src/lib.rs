@@ -43,6 +43,8 @@ impl MigratorTrait for Migrator {
             "0015_usage",
             "0016_documents",
             "0017_chain",
+            "0023_trials",
+            "0024_buckets",
         ]
     }
 }

@@ -208,6 +208,8 @@ fn because(line: &Line, outcomes: i64) -> Option<&'static str> {
         Item::Outcomes { .. } => {
             "no outcome of it is new: the other outcomes of its period, or another contract version, changed what it costs"
         }
+        Item::ModelCost { .. } | Item::MarkUp { .. } => "it is for the attempts under `usage`",
+        Item::Credits { .. } => "prepaid credits pay for the other lines of its period",
         Item::Fee { .. } => "the contract version has this fee, whatever the outcomes",
         _ => "it follows from the other lines of its period, by the contract version",
     })

@@ -57,15 +57,17 @@ pub struct Row {
     pub attempts: i64,
     /// Of these, whose model cost is unknown: their cost is in no sum.
     pub unknown_cost_attempts: i64,
-    /// Attempts of won episodes that did not fail.
+    /// Attempts of won and charged episodes that did not fail.
     pub won_nanos: i64,
-    /// Failed attempts of won episodes.
+    /// Failed attempts of won and charged episodes.
     pub retry_nanos: i64,
-    /// Attempts of failed and void episodes.
+    /// Attempts of episodes that were resolved and are not charged.
+    pub free_nanos: i64,
+    /// Attempts of failed episodes, and of those whose win was taken back.
     pub lost_nanos: i64,
     /// Attempts of episodes that are not decided.
     pub pending_nanos: i64,
-    /// The four above.
+    /// The five above.
     pub cost_nanos: i64,
     /// Confirmed outcomes.
     pub confirmed: i64,
@@ -139,6 +141,7 @@ fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
         Bucket::Pending => attempts(|row| &mut row.pending_nanos),
         Bucket::Won => attempts(|row| &mut row.won_nanos),
         Bucket::Retry => attempts(|row| &mut row.retry_nanos),
+        Bucket::Free => attempts(|row| &mut row.free_nanos),
         Bucket::Lost => attempts(|row| &mut row.lost_nanos),
         Bucket::Confirmed => count(&mut row.confirmed, figures.outcomes),
         Bucket::Assumed => count(&mut row.assumed, figures.outcomes),

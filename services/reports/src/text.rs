@@ -3,12 +3,13 @@
 use crate::failure_cost::{FailureCost, Row};
 use verdict_domain::money::{self, decimal};
 
-const HEADINGS: [&str; 15] = [
+const HEADINGS: [&str; 16] = [
     "currency",
     "attempts",
     "unknown cost",
     "won",
     "retries",
+    "free",
     "lost",
     "pending",
     "cost",
@@ -27,7 +28,7 @@ pub fn table(report: &FailureCost) -> String {
     heading.extend(HEADINGS.iter().map(|text| text.to_string()));
     let mut lines = vec![heading];
     lines.extend(report.rows.iter().chain(&report.totals).map(|row| cells(row, rounded)));
-    let widths: Vec<usize> = (0..16)
+    let widths: Vec<usize> = (0..17)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = format!("Failure cost, {} to {} (UTC, end excluded)\n\n", report.from, report.to);
@@ -67,6 +68,7 @@ fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
         row.unknown_cost_attempts.to_string(),
         money(row.won_nanos),
         money(row.retry_nanos),
+        money(row.free_nanos),
         money(row.lost_nanos),
         money(row.pending_nanos),
         money(row.cost_nanos),

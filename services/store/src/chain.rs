@@ -46,6 +46,13 @@ impl Chain {
         Self::ALL.into_iter().find(|chain| chain.as_str() == text)
     }
 
+    fn no_drafts(self) -> &'static str {
+        match self {
+            Self::Invoices => " AND state <> 'draft'",
+            Self::Outcomes | Self::Charges => "",
+        }
+    }
+
     /// The columns that name a row, and the one that says when it was written.
     fn key(self) -> (&'static [&'static str], &'static str) {
         match self {
@@ -109,7 +116,7 @@ pub(crate) async fn append(
     set_head(tx, chain, &before).await
 }
 
-/// Gives a document that was just recorded, with its lines and all that is put on it, its place and link.
+/// Gives a document that has just become final, with its lines and all that is on it, its place and link.
 pub(crate) async fn append_invoice(tx: &Tx, id: &str) -> Result<(), StoreError> {
     let (last, before) = take_places(tx, Chain::Invoices, 1).await?;
     let position = last + 1;
@@ -348,9 +355,9 @@ fn key(chain: Chain, cells: &[Cell]) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// How many rows of a chain's table have no place in it.
+/// How many rows of a chain's table have no place in it. (Drafts do not count: they are to get one.)
 pub async fn count_unlinked(tx: &Tx, chain: Chain) -> Result<i64, StoreError> {
-    let sql = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL", chain.as_str());
+    let sql = format!("SELECT COUNT(*) FROM {} WHERE position IS NULL{}", chain.as_str(), chain.no_drafts());
     match one(&tx.tx, &sql, []).await? {
         Some(row) => Ok(row.try_get_by_index(0)?),
         None => Ok(0),
@@ -362,9 +369,10 @@ pub async fn unlinked(tx: &Tx, chain: Chain, limit: u32) -> Result<Vec<String>, 
     let (columns, written_at) = chain.key();
     let columns = &chain.columns()[..columns.len()];
     let sql = format!(
-        "SELECT {} FROM {} t WHERE t.position IS NULL ORDER BY t.{written_at} DESC LIMIT $1",
+        "SELECT {} FROM {} t WHERE t.position IS NULL{} ORDER BY t.{written_at} DESC LIMIT $1",
         select_list("t", columns),
-        chain.as_str()
+        chain.as_str(),
+        chain.no_drafts()
     );
     let rows = all(&tx.tx, &sql, [i64::from(limit).into()]).await?;
     rows.iter().map(|row| Ok(key(chain, &read_cells(row, 0, columns)?))).collect()

@@ -20,6 +20,7 @@ pub mod contracts;
 pub mod deliveries;
 pub mod evidence;
 pub mod figures;
+pub mod grants;
 pub mod history;
 pub mod invoices;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod quarantine;
 pub mod resolutions;
 pub mod sources;
 mod status;
+pub mod usage;
 
 pub use connect::{Store, StoreError, Tx};
 pub use status::{Status, is_anything_due, status};

@@ -46,21 +46,21 @@ fn judged(facts: &[Fact], episode: &Episode) -> Option<Judged> {
 /// The days of a report that has everything in it.
 const DAYS: std::ops::Range<i64> = -100..100;
 
-type Sums = BTreeMap<String, [i128; 10]>;
+type Sums = BTreeMap<String, [i128; 11]>;
 
 /// The oracle's report, without the revenue.
 fn reported(oracle: &Oracle, by: By) -> Sums {
     let figures = |f: verdict_oracle::Figures| {
         let counts = [f.attempts, f.unknown_cost_attempts].map(i128::from);
         let outcomes = [f.confirmed, f.assumed, f.failed, f.void].map(i128::from);
-        let nanos = [f.won_nanos, f.retry_nanos, f.lost_nanos, f.pending_nanos];
+        let nanos = [f.won_nanos, f.retry_nanos, f.free_nanos, f.lost_nanos, f.pending_nanos];
         [&counts[..], &nanos, &outcomes].concat().try_into().unwrap()
     };
     let mut sums = Sums::new();
     for ((key, _), row) in oracle.report(DAYS.start, DAYS.end, by) {
         sums.insert(key, figures(row));
     }
-    sums.retain(|_, sum| *sum != [0; 10]);
+    sums.retain(|_, sum| *sum != [0; 11]);
     sums
 }
 
@@ -79,20 +79,21 @@ fn contributed(contribution: &Contribution, by: By) -> Sums {
         let column = match cell.bucket {
             Bucket::Won => 2,
             Bucket::Retry => 3,
-            Bucket::Lost => 4,
-            Bucket::Pending => 5,
-            Bucket::Confirmed => 6,
-            Bucket::Assumed => 7,
-            Bucket::Failed => 8,
-            Bucket::Void => 9,
+            Bucket::Free => 4,
+            Bucket::Lost => 5,
+            Bucket::Pending => 6,
+            Bucket::Confirmed => 7,
+            Bucket::Assumed => 8,
+            Bucket::Failed => 9,
+            Bucket::Void => 10,
             Bucket::Revenue => panic!("a case contributes no revenue"),
         };
         let sum = sums.entry(key).or_default();
         sum[0] += i128::from(attempts);
         sum[1] += i128::from(unknown_costs);
-        sum[column] += i128::from(if column < 6 { cost_nanos } else { outcomes });
+        sum[column] += i128::from(if column < 7 { cost_nanos } else { outcomes });
     }
-    sums.retain(|_, sum| *sum != [0; 10]);
+    sums.retain(|_, sum| *sum != [0; 11]);
     sums
 }
 

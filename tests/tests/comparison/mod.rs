@@ -190,7 +190,7 @@ fn expected_invoices(oracle: &Oracle<'_>) -> Invoices {
     invoices
 }
 
-type Report = BTreeMap<(String, String), [i128; 11]>;
+type Report = BTreeMap<(String, String), [i128; 12]>;
 
 async fn report(api: &Api, by: &str) -> Report {
     let path = format!("/v1/reports/failure-cost?from=2026-09-01&to=2027-03-01&by={by}");
@@ -199,14 +199,17 @@ async fn report(api: &Api, by: &str) -> Report {
     for row in report["rows"].as_array().unwrap() {
         let text = |field: &str| row[field].as_str().unwrap().to_string();
         let number = |field: &str| i128::from(row[field].as_i64().unwrap());
-        let parts =
-            number("won_nanos") + number("retry_nanos") + number("lost_nanos") + number("pending_nanos");
+        let parts = ["won", "retry", "free", "lost", "pending"]
+            .iter()
+            .map(|part| number(&format!("{part}_nanos")))
+            .sum::<i128>();
         assert_eq!(parts, number("cost_nanos"), "the columns add up to the total");
         let fields = [
             "attempts",
             "unknown_cost_attempts",
             "won_nanos",
             "retry_nanos",
+            "free_nanos",
             "lost_nanos",
             "pending_nanos",
             "confirmed",
@@ -217,7 +220,7 @@ async fn report(api: &Api, by: &str) -> Report {
         ];
         figures.insert((text("key"), text("currency")), fields.map(number));
     }
-    figures.retain(|_, figures| *figures != [0; 11]);
+    figures.retain(|_, figures| *figures != [0; 12]);
     figures
 }
 
@@ -237,6 +240,7 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
             f.unknown_cost_attempts.into(),
             f.won_nanos,
             f.retry_nanos,
+            f.free_nanos,
             f.lost_nanos,
             f.pending_nanos,
             f.confirmed.into(),
@@ -247,6 +251,6 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
         ];
         figures.insert(key, row);
     }
-    figures.retain(|_, figures| *figures != [0; 11]);
+    figures.retain(|_, figures| *figures != [0; 12]);
     figures
 }

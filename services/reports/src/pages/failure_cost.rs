@@ -173,6 +173,10 @@ fn reason_text(reason: &str) -> &str {
         "reopened" => "person came back",
         "no_answer" => "never answered",
         "unresolved" => "answered, not resolved",
+        "silence" => "answered, then silence",
+        "late_void" => "taken back after it had settled",
+        "not_charged" => "the case is charged already",
+        "dispute" => "dispute accepted",
         "agent_error" => "agent error",
         "provider_error" => "model provider error",
         "rate_limited" => "rate limited",
@@ -218,12 +222,12 @@ impl Column {
 }
 
 const REVENUE: &str = "Charges for outcomes less those taken back, on the day they take effect.";
-const COST: &str = "Won, retries, lost and pending together. What is unknown is not in it.";
+const COST: &str = "Won, retries, free, lost and pending together. What is unknown is not in it.";
 const MARGIN: &str = "Revenue less cost, where both are in one currency.";
 const PER_RESOLUTION: &str = "Cost over confirmed and assumed outcomes.";
 
 /// The columns of the table, as they are grouped in its heading.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     Column {
         heading: "all",
         definition: "Attempts, on the day they ended.",
@@ -236,13 +240,18 @@ const COLUMNS: [Column; 14] = [
     },
     Column {
         heading: "won",
-        definition: "Attempts of won episodes that did not fail.",
+        definition: "Attempts of won and charged episodes that did not fail.",
         value: Value::Money(|row| Some(row.won_nanos)),
     },
     Column {
         heading: "retries",
-        definition: "Failed attempts of episodes that were won in the end.",
+        definition: "Failed attempts of charged episodes that were won in the end.",
         value: Value::Money(|row| Some(row.retry_nanos)),
+    },
+    Column {
+        heading: "free",
+        definition: "Attempts of episodes that were resolved and are not charged: the case is charged already, or a dispute was accepted.",
+        value: Value::Money(|row| Some(row.free_nanos)),
     },
     Column {
         heading: "lost",

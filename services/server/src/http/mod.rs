@@ -3,6 +3,7 @@
 mod access;
 mod billing;
 mod cases;
+mod credits;
 mod disputes;
 mod events;
 mod evidence;
@@ -91,6 +92,9 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::get_invoice)
         .service(evidence::get_evidence)
         .service(evidence::get_chain)
+        .service(billing::approve_invoice)
+        .service(credits::post_credits)
+        .service(credits::list_credits)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
