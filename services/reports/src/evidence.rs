@@ -2,7 +2,7 @@
 //! that its facts came by. `docs/EVIDENCE.md` describes it.
 //!
 //! It holds nothing of which the invoice's link or a link in it does not tell, but what came in with the facts; and nothing
-//! that changes once the invoice is drafted: no state, no time of the export.
+//! that changes once the invoice is final: no state, no time of the export.
 
 use crate::count::amount;
 use crate::text::quoted;

@@ -299,7 +299,10 @@ async fn evidence_is_computed_again(name: &str, url: &str) {
     }]);
     assert_eq!(by_webhook["facts"], facts);
     let row = csv.lines().find(|line| line.contains(",c-1,")).unwrap();
-    assert!(row.contains(&format!(",c-1 support:msg-1,c-1,support/msg-1,{},", sha256(WEBHOOK))), "{row}");
+    assert!(
+        row.contains(&format!(",attempt:c-1 support:msg-1,c-1,support/msg-1,{},", sha256(WEBHOOK))),
+        "{row}"
+    );
     assert_eq!(csv.lines().count(), 5);
 
     let heads = service.get_json("/v1/chain").await;
