@@ -452,7 +452,7 @@ fn facts<'a>(outcome: &'a Outcome, decided: &'a BTreeMap<String, Decided>) -> Ve
         .get(id)
         .filter(|fact| nth > 0 && fact.case == outcome.case)
     {
-        None => FactView::Attempt { attempt: id },
+        None => FactView::Attempt { attempt: id.strip_prefix("attempt:").unwrap_or(id) },
         Some(fact) => FactView::Resolution {
             resolution: id,
             strength: &fact.strength,
