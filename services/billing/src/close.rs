@@ -106,6 +106,7 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
     let closed = About { start: period.start, trial: terms.shadow, creditable_minor: 0 };
     let documents = documents(draft, closed, &earlier, terms)
         .map_err(|error| StoreError::Corrupt(format!("invoice `{id}`: {error}")))?;
+    let mut invoices = Vec::with_capacity(documents.len());
     for document in documents {
         let about =
             document.about.and_then(|start| touched.iter().find(|touched| touched.period.start == start));
@@ -117,7 +118,7 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
                 (own_id, Some(document_id(customer, about.period)))
             }
         };
-        let invoice = Invoice {
+        invoices.push(Invoice {
             id: own_id,
             kind: document.kind,
             corrects,
@@ -133,8 +134,11 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
             stripe_id: None,
             stripe_status: None,
             lines: document.lines,
-        };
-        invoices::record(tx, &invoice).await?;
+        });
+    }
+    // Only now is on each what is on it for good.
+    for invoice in &invoices {
+        invoices::record(tx, invoice).await?;
         if push && invoice.state == State::Final {
             outbox::send_later(tx, &invoice.id).await?;
         }

@@ -4,6 +4,7 @@ mod cases;
 mod credits;
 mod customers;
 mod disputes;
+mod evidence;
 mod invoices;
 mod sources;
 
@@ -82,6 +83,7 @@ enum Command {
     #[command(subcommand)]
     Export(cases::Export),
     Recount(cases::Recount),
+    Verify(evidence::Verify),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -234,6 +236,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
         Command::Recount(command) => cases::recount(command),
+        Command::Verify(command) => evidence::verify(&store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! Invoices and credit notes with their lines.
 
+use crate::chain;
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
 use sea_orm::{ConnectionTrait, QueryResult};
 use std::collections::BTreeMap;
@@ -47,7 +48,8 @@ pub struct Invoice {
     pub lines: Vec<Line>,
 }
 
-/// Records a drafted document with its lines; refuses a second one of its id.
+/// Records a document with its lines; refuses a second one of its id. One that is no draft is linked to what is on it by now:
+/// nothing may be put on it or taken from it afterwards.
 pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
     let sql = "INSERT INTO invoices (id, kind, corrects, state, terms, customer, period_start, period_end, currency, \
                total_minor, bill_to, drafted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -66,7 +68,11 @@ pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
         invoice.drafted_at.0.into(),
     ];
     run(&tx.tx, sql, values).await?;
-    write_lines(tx, invoice).await
+    write_lines(tx, invoice).await?;
+    match invoice.state {
+        State::Draft => Ok(()),
+        State::Final | State::Shadow => chain::append_invoice(tx, &invoice.id).await,
+    }
 }
 
 async fn write_lines(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
@@ -240,10 +246,14 @@ pub async fn stale_drafts(tx: &Tx, customer: Option<&str>) -> Result<Vec<String>
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
-/// Makes a draft final. `false`: it is none.
+/// Makes a draft final, and links it to what is on it. `false`: it is none.
 pub async fn approve(tx: &Tx, id: &str, by: &str, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "UPDATE invoices SET state = 'final', approved_at = $2, approved_by = $3 WHERE id = $1 AND state = 'draft'";
-    Ok(run(&tx.tx, sql, [id.into(), now.0.into(), by.into()]).await? > 0)
+    let approved = run(&tx.tx, sql, [id.into(), now.0.into(), by.into()]).await? > 0;
+    if approved {
+        chain::append_invoice(tx, id).await?;
+    }
+    Ok(approved)
 }
 
 /// What credit notes can still take off a final invoice, in minor units; nothing if it is none.

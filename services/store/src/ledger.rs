@@ -2,6 +2,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
+use crate::chain::{self, Chain};
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, read_money, run, to_json};
 use crate::usage;
 use sea_orm::{QueryResult, Value};
@@ -76,6 +77,8 @@ pub async fn post(tx: &Tx, rows: &[(CaseKey, Row)], now: Timestamp) -> Result<()
             ("reverses", Kind::IntOrNull),
             ("facts", Kind::Text),
             ("posted_at", Kind::Int),
+            ("position", Kind::Int),
+            ("link", Kind::Text),
         ],
         // A key that is there already is a broken claim: refuse.
         on_conflict: "",
@@ -104,6 +107,7 @@ pub async fn post(tx: &Tx, rows: &[(CaseKey, Row)], now: Timestamp) -> Result<()
             now.0.into(),
         ]);
     }
+    chain::append(tx, Chain::Outcomes, INSERT.columns, &mut outcomes).await?;
     bulk::insert(&tx.tx, &INSERT, outcomes).await?;
     mark_to_rate(tx, rows.iter().map(|(key, row)| (key, row.seq))).await
 }
@@ -193,6 +197,8 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             ("effective_at", Kind::Int),
             ("origin_at", Kind::Int),
             ("rated_at", Kind::Int),
+            ("position", Kind::Int),
+            ("link", Kind::Text),
         ],
         on_conflict: "",
         returning: "",
@@ -214,7 +220,9 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             now.0.into(),
         ]
     };
-    bulk::insert(&tx.tx, &INSERT, charges.iter().map(row).collect()).await?;
+    let mut rows: Vec<Vec<Value>> = charges.iter().map(row).collect();
+    chain::append(tx, Chain::Charges, INSERT.columns, &mut rows).await?;
+    bulk::insert(&tx.tx, &INSERT, rows).await?;
     Ok(())
 }
 

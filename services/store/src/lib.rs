@@ -14,6 +14,7 @@ pub mod alerts;
 pub mod attempts;
 mod bulk;
 pub mod cases;
+pub mod chain;
 mod connect;
 pub mod contracts;
 pub mod deliveries;
@@ -30,6 +31,7 @@ pub mod parked;
 pub mod quarantine;
 pub mod resolutions;
 pub mod sources;
+pub mod statement;
 mod status;
 pub mod usage;
 

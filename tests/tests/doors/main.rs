@@ -11,6 +11,7 @@ mod contracts;
 mod customer;
 mod disputes;
 mod documents;
+mod evidence;
 mod fetching;
 mod payloads;
 mod polling;

@@ -11,7 +11,7 @@ use verdict_domain::money::Currency;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey};
 use verdict_store::history::{self, Beside, Event};
-use verdict_store::{Store, Tx, contracts, evidence};
+use verdict_store::{Store, Tx, contracts, statement};
 
 /// Explains a case to its customer; `None` if it was never judged. All is read at one moment. It tells nothing of costs,
 /// models, agents, the seller's people, or how a webhook was read; and of no invoice that is not final.
@@ -40,7 +40,7 @@ pub(crate) async fn told_to_customer(
     let rows = billed.iter().flat_map(|(key, rows)| rows.iter().map(|row| (key.customer.as_str(), row)));
     let on = rows.filter_map(|(customer, row)| Some((customer, row.price.as_ref()?.invoice.as_deref()?)));
     for (customer, invoice) in on.collect::<BTreeSet<_>>() {
-        if !evidence::is_final_document(snapshot, customer, invoice).await? {
+        if !statement::is_final_document(snapshot, customer, invoice).await? {
             hidden.insert(invoice.to_string());
         }
     }

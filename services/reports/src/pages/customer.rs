@@ -8,8 +8,8 @@ use askama::Template;
 use verdict_domain::ledger::EntryKind;
 use verdict_domain::pricing::Item;
 use verdict_domain::spend::{Estimate, EstimatedPeriod};
-use verdict_store::evidence::Outcome;
 use verdict_store::invoices::{Invoice, Kind};
+use verdict_store::statement::Outcome;
 
 /// Where a customer's pages are, and whose they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

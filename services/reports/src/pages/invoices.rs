@@ -22,17 +22,24 @@ pub fn invoices(invoices: &[Invoice]) -> Result<String, askama::Error> {
 #[template(path = "invoice.html")]
 struct One<'a> {
     invoice: &'a Invoice,
+    link: Option<&'a (i64, String)>,
     charges: &'a [Charge],
     shown_limit: u32,
     decimals: usize,
 }
 
-/// One invoice, to be printed, with the charges that it rests on: those read with `shown_limit`.
-pub fn invoice(invoice: &Invoice, charges: &[Charge], shown_limit: u32) -> Result<String, askama::Error> {
+/// One invoice, to be printed, with its place and link in the chain and the charges that it rests on: those read with
+/// `shown_limit`.
+pub fn invoice(
+    invoice: &Invoice,
+    link: Option<&(i64, String)>,
+    charges: &[Charge],
+    shown_limit: u32,
+) -> Result<String, askama::Error> {
     let lines = invoice.lines.iter().map(|line| line.amount.nanos);
     let nanos = lines.chain(charges.iter().map(|item| item.charge.amount.nanos));
     let decimals = nanos.map(|nanos| decimal(nanos, 2).rsplit('.').next().map_or(2, str::len)).max();
-    One { invoice, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
+    One { invoice, link, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
 }
 
 impl One<'_> {

@@ -238,7 +238,7 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
     let mut drafted = one_invoice(HOSTILE, Currency::USD, lines);
     drafted.bill_to = BillTo { name: HOSTILE.into(), email: HOSTILE.into() };
     drafted.stripe_id = Some(HOSTILE.into());
-    let html = invoice(&drafted, &charges, 3).unwrap();
+    let html = invoice(&drafted, Some(&(7, "4ab1".into())), &charges, 3).unwrap();
     assert_escaped(&html);
     for text in [
         "The lines add up to the total.",
@@ -251,16 +251,19 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
         "<td>-1</td>",
         "2026-10-05 10:00:00.000001",
         "correction, period from 2026-08-31 22:00",
+        "Number 7 in the chain of invoices, link <code>4ab1</code>",
     ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
     drafted.total_minor = i64::MIN;
-    let html = invoice(&drafted, &charges, 2).unwrap();
+    let html = invoice(&drafted, None, &charges, 2).unwrap();
     assert!(
         html.contains("do not add up")
             && html.contains("The first 2 charges on this invoice; there may be more.")
     );
-    assert!(invoice(&one_invoice("x", Currency::EUR, Vec::new()), &[], 2).unwrap().contains("No charges."));
+    assert!(
+        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], 2).unwrap().contains("No charges.")
+    );
 }
 
 fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed {
@@ -363,7 +366,10 @@ fn sample() -> Vec<(String, String)> {
         invoice.stripe_status = Some("open".into());
     }
     pages.push(("invoices".to_string(), invoices(&drafted).unwrap()));
-    pages.push(("invoice".to_string(), invoice(&drafted[0], &charges, 500).unwrap()));
+    pages.push((
+        "invoice".to_string(),
+        invoice(&drafted[0], Some(&(3, "5d1c".repeat(16))), &charges, 500).unwrap(),
+    ));
 
     let items = [
         listed(

@@ -1,6 +1,6 @@
 //! `verdict invoices`.
 
-use super::Outcome;
+use super::{Outcome, evidence};
 use crate::clock::wall_clock;
 use crate::config::Config;
 use clap::Subcommand;
@@ -30,6 +30,7 @@ pub(super) enum Invoices {
         /// Its id.
         id: String,
     },
+    Evidence(evidence::Evidence),
 }
 
 pub(super) async fn run(config: &Config, store: &Store, command: Invoices) -> Outcome {
@@ -56,6 +57,7 @@ pub(super) async fn run(config: &Config, store: &Store, command: Invoices) -> Ou
             let total = minor_decimal(invoice.total_minor, invoice.currency);
             println!("approved: {total} {}", invoice.currency.code());
         }
+        Invoices::Evidence(command) => evidence::write(store, command).await?,
         Invoices::Push { id } => {
             let invoice = find(store, &id).await?;
             if invoice.state != State::Final {

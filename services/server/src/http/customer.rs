@@ -23,7 +23,7 @@ use verdict_reports::{RejudgeError, explain_to_customer};
 use verdict_resolution::{DisputeRequest, NotDisputed, raise_dispute};
 use verdict_store::cases::CaseKey;
 use verdict_store::invoices::{self, Invoice, State};
-use verdict_store::{StoreError, contracts, evidence};
+use verdict_store::{StoreError, contracts, statement};
 
 /// What a customer's open periods would come to if they closed now.
 #[derive(Serialize, ToSchema)]
@@ -277,7 +277,7 @@ async fn home(door: web::Data<Door>, token: web::Path<String>) -> Page {
     let estimate = verdict_billing::estimate(&door.store, &customer, door.clock.now()).await?;
     let estimate = estimate.ok_or_else(|| Refused::not_there(&at, "page"))?;
     let mut documents = Vec::new();
-    for id in evidence::final_documents(&door.store, &customer, SHOWN_DOCUMENTS).await? {
+    for id in statement::final_documents(&door.store, &customer, SHOWN_DOCUMENTS).await? {
         documents.extend(invoices::find(&door.store, &id).await?);
     }
     shown(view::customer_home(&at, &estimate, &documents))
@@ -300,7 +300,7 @@ async fn outcomes(
     let id = invoice.map(|invoice| invoice.id.as_str());
     let skip = (page - 1) * SHOWN_OUTCOMES;
     // One more than is shown says whether there are more.
-    let mut outcomes = evidence::outcomes(&tx, customer, id, skip, SHOWN_OUTCOMES + 1).await?;
+    let mut outcomes = statement::outcomes(&tx, customer, id, skip, SHOWN_OUTCOMES + 1).await?;
     let more = outcomes.len() > SHOWN_OUTCOMES as usize;
     outcomes.truncate(SHOWN_OUTCOMES as usize);
     shown(view::customer_outcomes(at, invoice, &outcomes, (page, more)))
@@ -330,7 +330,7 @@ async fn show_invoice(
 }
 
 async fn csv(door: &Door, customer: &str, invoice: Option<&str>) -> Page {
-    let csv = verdict_reports::evidence(&door.store, customer, invoice, door.clock.now()).await?;
+    let csv = verdict_reports::statement(&door.store, customer, invoice, door.clock.now()).await?;
     let mut response = unindexed(page(StatusCode::OK, csv));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));

@@ -7,6 +7,7 @@ mod credits;
 mod customer;
 mod disputes;
 mod events;
+mod evidence;
 mod operations;
 mod pages;
 mod problem;
@@ -92,6 +93,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_contracts)
         .service(billing::list_invoices)
         .service(billing::get_invoice)
+        .service(evidence::get_evidence)
+        .service(evidence::get_chain)
         .service(billing::approve_invoice)
         .service(credits::post_credits)
         .service(credits::list_credits)

@@ -16,7 +16,7 @@ use verdict_domain::time::day_text;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_reports::{Query, group_by};
 use verdict_store::figures::GroupBy;
-use verdict_store::{alerts, attempts, history, invoices, ledger, parked, quarantine, status};
+use verdict_store::{alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
@@ -194,7 +194,8 @@ async fn show_invoice(login: Login, door: web::Data<Door>, id: web::Path<String>
     let invoice =
         invoices::find(&door.store, &id).await?.ok_or_else(|| Problem::not_found("this invoice"))?;
     let charges = ledger::charges_on_invoice(&door.store, &invoice.id, SHOWN_CHARGES).await?;
-    shown(pages::invoice(&invoice, &charges, SHOWN_CHARGES))
+    let link = chain::link_of_invoice(&door.store, &invoice.id).await?;
+    shown(pages::invoice(&invoice, link.as_ref(), &charges, SHOWN_CHARGES))
 }
 
 async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
