@@ -264,11 +264,13 @@ pub async fn put_on_invoice(
                FROM (SELECT MIN(start_at) AS start_at FROM periods WHERE customer = $1) AS first \
                WHERE customer = $1 AND invoice_id IS NULL AND origin_at < $2";
     run(&tx.tx, sql, [customer.into(), period.end.0.into(), invoice.into()]).await?;
+    // Of this customer's periods alone: a join by the customer would read everybody's.
     let sql = "SELECT p.start_at, p.end_at, CAST(SUM(c.amount_nanos) AS BIGINT) FROM charges c \
-               JOIN periods p ON p.customer = c.customer AND p.start_at <= c.origin_at AND c.origin_at < p.end_at \
-               WHERE c.invoice_id = $1 GROUP BY p.start_at, p.end_at ORDER BY p.start_at";
+               JOIN periods p ON p.start_at <= c.origin_at AND c.origin_at < p.end_at \
+               WHERE c.invoice_id = $1 AND p.customer = $2 \
+               GROUP BY p.start_at, p.end_at ORDER BY p.start_at";
     let mut touched = Vec::new();
-    for row in all(&tx.tx, sql, [invoice.into()]).await? {
+    for row in all(&tx.tx, sql, [invoice.into(), customer.into()]).await? {
         let (start, end) = (Timestamp(row.try_get_by_index(0)?), Timestamp(row.try_get_by_index(1)?));
         touched.push(Touched { period: Period { start, end }, listed_nanos: row.try_get_by_index(2)? });
     }
