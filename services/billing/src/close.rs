@@ -94,14 +94,8 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
         .ok_or_else(|| StoreError::Corrupt(format!("customer `{customer}` has a period but no contract")))?;
     let id = format!("{customer}:{}", due.period.start);
     let touched = ledger::put_on_invoice(tx, customer, due.period, &id).await?;
-    let (mut periods, mut billed) = (Vec::with_capacity(touched.len()), BTreeMap::new());
-    for Touched { period, .. } in &touched {
-        let outcomes = ledger::counted(tx, customer, *period).await?;
-        periods.push(Counted { period: *period, outcomes });
-        billed.extend(invoices::billed(tx, customer, period.start).await?);
-    }
-    let draft = draft(contract.currency, &versions, &periods, &billed)
-        .map_err(|error| StoreError::Corrupt(format!("invoice `{id}`: {error}")))?;
+    let periods: Vec<Period> = touched.iter().map(|touched| touched.period).collect();
+    let draft = draft_of(tx, contract, &versions, &periods).await?;
     post_revenue(tx, contract, &touched, &draft).await?;
     if !draft.lines.is_empty() {
         let invoice = Invoice {
@@ -127,6 +121,25 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
         }
     }
     contracts::close_period(tx, due, now).await
+}
+
+/// What `periods` of a contract's customer come to with all that is invoiced, less what the lines of all invoices say of
+/// them: after a period is closed, nothing.
+pub(crate) async fn draft_of(
+    tx: &Tx,
+    contract: &Contract,
+    versions: &[Contract],
+    periods: &[Period],
+) -> Result<Draft, StoreError> {
+    let customer = contract.customer.as_str();
+    let (mut all_counted, mut billed) = (Vec::with_capacity(periods.len()), BTreeMap::new());
+    for period in periods {
+        let outcomes = ledger::counted(tx, customer, *period).await?;
+        all_counted.push(Counted { period: *period, outcomes });
+        billed.extend(invoices::billed(tx, customer, period.start).await?);
+    }
+    draft(contract.currency, versions, &all_counted, &billed)
+        .map_err(|error| StoreError::Corrupt(format!("an invoice of customer `{customer}`: {error}")))
 }
 
 /// Outcomes count as revenue at their list prices until they are invoiced: what their period's price differs from that is

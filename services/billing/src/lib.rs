@@ -1,6 +1,6 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*; and whether all of it agrees.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe, reconciliation.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -14,6 +14,7 @@
 mod close;
 mod push;
 mod rate;
+pub mod reconcile;
 pub mod stripe;
 
 pub use close::{close_periods, open_periods};

@@ -2,6 +2,7 @@
 
 mod cases;
 mod disputes;
+mod reconcile;
 mod sources;
 
 use crate::amqp;
@@ -73,6 +74,7 @@ enum Command {
     #[command(subcommand)]
     Export(cases::Export),
     Recount(cases::Recount),
+    Reconcile(reconcile::Reconcile),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -233,6 +235,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
         Command::Recount(command) => cases::recount(command),
+        Command::Reconcile(command) => reconcile::run(&config, &store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }

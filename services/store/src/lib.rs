@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod outbox;
 pub mod parked;
 pub mod quarantine;
+pub mod reconcile;
 pub mod resolutions;
 pub mod sources;
 mod status;

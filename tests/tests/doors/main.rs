@@ -15,6 +15,7 @@ mod polling;
 mod pricing;
 mod quarantine;
 mod queue;
+mod reconcile;
 mod secrets;
 mod signatures;
 mod signing;

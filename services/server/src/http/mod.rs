@@ -8,6 +8,7 @@ mod events;
 mod operations;
 mod pages;
 mod problem;
+mod reconcile;
 mod reports;
 mod sources;
 mod webhooks;
@@ -93,6 +94,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)
         .service(operations::get_parked)
