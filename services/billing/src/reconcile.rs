@@ -230,7 +230,9 @@ pub async fn reconcile(
         match (comparison, stripe) {
             (Comparison::Facts, _) => facts::compare(store, from, now, &mut reconciled).await?,
             (Comparison::Lines, _) => lines::compare(store, from, now, &mut reconciled).await?,
-            (Comparison::Stripe, Some(stripe)) => stripe::compare(store, stripe, from, &mut reconciled).await?,
+            (Comparison::Stripe, Some(stripe)) => {
+                stripe::compare(store, stripe, from, &mut reconciled).await?
+            }
             (Comparison::Stripe, None) => continue,
         }
         reconciled.compared.push(comparison);

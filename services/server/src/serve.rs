@@ -66,8 +66,14 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         stripe = stripe.is_some(),
         "starting"
     );
-    let mut worker =
-        Worker::new(store.clone(), clock.clone(), sources.clone(), stripe, config.backoff(), config.raw_retention)?;
+    let mut worker = Worker::new(
+        store.clone(),
+        clock.clone(),
+        sources.clone(),
+        stripe,
+        config.backoff(),
+        config.raw_retention,
+    )?;
     worker.reconcile_every = config.reconcile_every;
     let worker = Arc::new(worker);
     let book = Arc::new(PriceBook::new());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes};
+use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -67,6 +67,11 @@ impl Worker {
             nudges: AtomicU64::new(0),
             turn: Mutex::new(()),
         })
+    }
+
+    /// Whether invoices go to Stripe.
+    pub fn bills_at_stripe(&self) -> bool {
+        self.stripe.is_some()
     }
 
     /// Tells the loop that there may be work.
@@ -148,7 +153,8 @@ impl Worker {
         let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
         loop {
             let (store, stripe, now) = (&self.store, self.stripe.as_ref(), self.clock.now());
-            if let Err(error) = reconcile_if_due(store, stripe, self.reconcile_every, now, wall_clock()).await {
+            if let Err(error) = reconcile_if_due(store, stripe, self.reconcile_every, now, wall_clock()).await
+            {
                 tracing::warn!(%error, "reconciliation failed; it will be made when it is due again");
             }
             tokio::time::sleep(look).await;
@@ -189,6 +195,7 @@ impl Worker {
             rate_outcomes(store, now(), BATCH).await,
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+            refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.prune(now()).await,
         ];

@@ -5,9 +5,9 @@ use crate::bulk;
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, one};
 use crate::invoices::{self, Invoice};
+use crate::ledger::Touched;
 use crate::parked::Origin;
 use std::collections::{BTreeMap, BTreeSet};
-use verdict_domain::contract::Contract;
 use verdict_domain::period::Period;
 use verdict_domain::time::Timestamp;
 
@@ -19,8 +19,12 @@ pub async fn cases_page(
     after: &CaseKey,
     limit: u32,
 ) -> Result<Vec<CaseKey>, StoreError> {
-    let tables =
-        [("attempts", "recorded_at"), ("resolutions", "recorded_at"), ("cases", "judged_at"), ("outcomes", "posted_at")];
+    let tables = [
+        ("attempts", "recorded_at"),
+        ("resolutions", "recorded_at"),
+        ("cases", "judged_at"),
+        ("outcomes", "posted_at"),
+    ];
     keys_page(tx, &tables, since, after, limit).await
 }
 
@@ -50,7 +54,8 @@ async fn keys_page(
     };
     let union = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ");
     let sql = format!("{union} ORDER BY customer, case_id LIMIT $4");
-    let values = [after.customer.as_str().into(), after.case.as_str().into(), since.0.into(), i64::from(limit).into()];
+    let values =
+        [after.customer.as_str().into(), after.case.as_str().into(), since.0.into(), i64::from(limit).into()];
     all(&tx.tx, &sql, values)
         .await?
         .iter()
@@ -72,7 +77,11 @@ pub async fn parked(tx: &Tx, origin: Origin, references: &[String]) -> Result<BT
 
 /// Charges that a closed period should have put on its invoice, and how many there are: the first ones, at most `limit`.
 /// A charge belongs to the first period of its customer that was closed after it was priced.
-pub async fn left_off(tx: &Tx, since: Timestamp, limit: u32) -> Result<(u64, Vec<(CaseKey, i64)>), StoreError> {
+pub async fn left_off(
+    tx: &Tx,
+    since: Timestamp,
+    limit: u32,
+) -> Result<(u64, Vec<(CaseKey, i64)>), StoreError> {
     let sql = "SELECT c.customer, c.case_id, c.seq, COUNT(*) OVER () FROM charges c \
                WHERE c.invoice_id IS NULL AND c.rated_at >= $1 AND EXISTS (SELECT 1 FROM periods p \
                WHERE p.customer = c.customer AND p.closed_at > c.rated_at AND c.origin_at < p.end_at) \
@@ -104,8 +113,8 @@ pub async fn closed_periods(
     tx: &Tx,
     customer: &str,
     since: Timestamp,
-) -> Result<Vec<(Period, Timestamp)>, StoreError> {
-    let sql = "SELECT p.start_at, p.end_at, p.closed_at, (SELECT MAX(i.drafted_at) FROM invoices i \
+) -> Result<Vec<(Touched, Timestamp)>, StoreError> {
+    let sql = "SELECT p.start_at, p.end_at, p.trial, p.closed_at, (SELECT MAX(i.drafted_at) FROM invoices i \
                JOIN invoice_lines l ON l.invoice_id = i.id \
                WHERE i.customer = p.customer AND l.period_start = p.start_at) FROM periods p \
                WHERE p.customer = $1 AND p.closed_at IS NOT NULL AND p.end_at >= $2 ORDER BY p.start_at";
@@ -113,28 +122,24 @@ pub async fn closed_periods(
     rows.iter()
         .map(|row| {
             let (start, end) = (Timestamp(row.try_get_by_index(0)?), Timestamp(row.try_get_by_index(1)?));
-            let (closed_at, drafted_at): (i64, Option<i64>) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
-            Ok((Period { start, end }, Timestamp(drafted_at.map_or(closed_at, |at| at.max(closed_at)))))
+            let (trial, closed_at): (i64, i64) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+            let drafted_at: Option<i64> = row.try_get_by_index(4)?;
+            let billed_at = Timestamp(drafted_at.map_or(closed_at, |at| at.max(closed_at)));
+            Ok((Touched { period: Period { start, end }, trial: trial != 0 }, billed_at))
         })
         .collect()
 }
 
 /// When each version of a customer's contract was put.
-pub async fn versions_put_at(tx: &Tx, contract: &str) -> Result<BTreeMap<u32, Timestamp>, StoreError> {
+pub async fn versions_put_at(tx: &Tx, customer: &str) -> Result<BTreeMap<u32, Timestamp>, StoreError> {
     let sql = "SELECT version, recorded_at FROM contracts WHERE customer = $1";
-    let rows = all(&tx.tx, sql, [contract.into()]).await?;
+    let rows = all(&tx.tx, sql, [customer.into()]).await?;
     let mut put_at = BTreeMap::new();
     for row in rows {
         let version: i64 = row.try_get_by_index(0)?;
         put_at.insert(u32::try_from(version).unwrap_or_default(), Timestamp(row.try_get_by_index(1)?));
     }
     Ok(put_at)
-}
-
-/// Of these versions, those that were there at a time.
-pub fn known_at(versions: &[Contract], put_at: &BTreeMap<u32, Timestamp>, at: Timestamp) -> Vec<Contract> {
-    let known = |contract: &&Contract| put_at.get(&contract.version).is_some_and(|put_at| *put_at <= at);
-    versions.iter().filter(known).cloned().collect()
 }
 
 /// An invoice or a credit note whose total is not the sum of its lines.

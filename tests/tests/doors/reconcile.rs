@@ -21,11 +21,12 @@ async fn billed(service: &Service) {
     service.post("/v1/contracts", &fees).await;
     let attempts: Vec<Value> = (0..4).map(|n| attempt("acme", &format!("a-{n}"))).collect();
     service.post("/v1/attempts", &json!(attempts)).await;
-    for (id, case, kind, at) in
-        [("r-1", "a-0", "confirmed", 2 * HOUR), ("r-2", "a-3", "confirmed", 2 * HOUR), ("r-3", "a-3", "reopened", 9 * DAY)]
-    {
-        let resolution =
-            json!({ "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(START + at) });
+    for (id, case, kind, at) in [
+        ("r-1", "a-0", "confirmed", 2 * HOUR),
+        ("r-2", "a-3", "confirmed", 2 * HOUR),
+        ("r-3", "a-3", "reopened", 9 * DAY),
+    ] {
+        let resolution = json!({ "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(START + at) });
         service.post("/v1/resolutions", &resolution).await;
     }
     // What is priced before the month is closed must be on its invoice.
@@ -140,7 +141,10 @@ async fn what_is_broken_is_found(name: &str, url: &str) {
     assert_eq!(names, named(&[]), "{said:#}");
     let output = service.try_command(&["reconcile"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!output.status.success() && text.contains("total_differs: 1\n") && text.contains(INVOICE), "{text}");
+    assert!(
+        !output.status.success() && text.contains("total_differs: 1\n") && text.contains(INVOICE),
+        "{text}"
+    );
     assert!(text.contains("What to do: The service writes both at once"), "{text}");
 }
 
@@ -208,7 +212,8 @@ async fn what_differs_at_stripe_is_found() {
     // What differs here differs there.
     let theirs = double.invoices().remove(0);
     let restore = format!("UPDATE invoices SET stripe_id = '{}'", theirs["id"].as_str().unwrap());
-    let payer = format!("UPDATE stripe_customers SET stripe_customer = '{}'", theirs["customer"].as_str().unwrap());
+    let payer =
+        format!("UPDATE stripe_customers SET stripe_customer = '{}'", theirs["customer"].as_str().unwrap());
     for (broken, expected, mended) in [
         (
             "UPDATE invoices SET total_minor = total_minor + 1",

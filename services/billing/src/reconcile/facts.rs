@@ -85,16 +85,21 @@ fn case(
         let told = |rows: &[Row]| {
             let told = rows.iter().map(|row| {
                 let entry = &row.entry;
-                format!("{} {} {:+} at {}", entry.kind.as_str(), entry.episode, entry.sign, entry.effective_at)
+                format!(
+                    "{} {} {:+} at {}",
+                    entry.kind.as_str(),
+                    entry.episode,
+                    entry.sign,
+                    entry.effective_at
+                )
             });
             told.collect::<Vec<_>>().join("; ")
         };
         let found = if posted.is_empty() { "nothing posted".into() } else { told(posted) };
         reconciled.differs(Name::LedgerDiffers, subject(), format!("besides: {}", told(&missing)), found);
     }
-    let currency_at = |at: Timestamp| {
-        in_force(versions, at).map_or("XXX", |contract| contract.currency.code()).to_string()
-    };
+    let currency_at =
+        |at: Timestamp| in_force(versions, at).map_or("XXX", |contract| contract.currency.code()).to_string();
     match economics::contribution(facts, &episodes, currency_at) {
         Ok(contribution) if contribution == held.contribution => {}
         Ok(contribution) => {

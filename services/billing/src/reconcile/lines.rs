@@ -1,19 +1,18 @@
 //! Settled outcomes, charges, lines, totals and figures: each must be just what the one before it comes to.
 
 use super::{KEPT, Name, PAGE, ReconcileError, Reconciled};
-use crate::close::draft_of;
+use crate::books::{Books, Reckoned};
 use crate::rate::price;
 use std::collections::{BTreeMap, BTreeSet};
-use verdict_domain::contract::{Contract, in_force};
-use verdict_domain::invoice::{self, Line};
+use verdict_domain::contract::Contract;
+use verdict_domain::invoice::{self, Billed, Key, Line, NO_VERSION};
 use verdict_domain::ledger::Row;
-use verdict_domain::money::{Currency, Money};
-use verdict_domain::period::Period;
+use verdict_domain::money::Money;
 use verdict_domain::time::{Timestamp, day_text};
 use verdict_store::cases::CaseKey;
-use verdict_store::ledger::Charge;
+use verdict_store::ledger::{Charge, Touched};
 use verdict_store::parked::Origin;
-use verdict_store::{Store, StoreError, Tx, contracts, history, invoices, ledger, reconcile as read};
+use verdict_store::{Store, StoreError, Tx, contracts, history, ledger, reconcile as read};
 
 pub(super) async fn compare(
     store: &Store,
@@ -160,7 +159,12 @@ async fn without_price(
             continue;
         }
         let subject = format!("{}/{}, row {}", key.customer, key.case, row.seq);
-        reconciled.differs(Name::UnpricedOutcome, subject, "a price, or a reason why there is none", "neither");
+        reconciled.differs(
+            Name::UnpricedOutcome,
+            subject,
+            "a price, or a reason why there is none",
+            "neither",
+        );
     }
     Ok(())
 }
@@ -176,56 +180,56 @@ async fn periods(
     if closed.is_empty() {
         return Ok(());
     }
-    let mut all = contracts::of_customers(snapshot, [customer].into_iter()).await?;
-    let versions = all.remove(customer).unwrap_or_default();
+    let books = Books::open(snapshot, customer).await?;
     let put_at = read::versions_put_at(snapshot, customer).await?;
     reconciled.checked("periods", closed.len());
-    for (period, billed_at) in closed {
-        let mut lines = missing_lines(snapshot, customer, &versions, period).await?;
-        if !lines.is_empty() {
-            // A version that was put since then, of an earlier day: the next closing that touches the period invoices it.
-            let known = read::known_at(&versions, &put_at, billed_at);
-            if !known.is_empty() && missing_lines(snapshot, customer, &known, period).await?.is_empty() {
-                lines.clear();
-                reconciled.waits("periods", 1);
-            }
+    for (touched, billed_at) in closed {
+        let (mut lines, billed) = missing_lines(snapshot, &books, touched).await?;
+        // A version that was put since then, of an earlier day: the next closing that touches the period invoices it.
+        let later =
+            |contract: &Contract| put_at.get(&contract.version).is_none_or(|put_at| *put_at > billed_at);
+        if !lines.is_empty()
+            && let Some(known) = books.without(later)
+            && missing_lines(snapshot, &known, touched).await?.0.is_empty()
+        {
+            lines.clear();
+            reconciled.waits("periods", 1);
         }
-        let billed = match lines.is_empty() {
-            true => continue,
-            false => invoices::billed(snapshot, customer, period.start).await?,
-        };
-        for Line { contract_version, item, quantity, amount, minor, .. } in lines {
-            let subject = format!("{customer}, period from {}: {item}, version {contract_version}", period.start);
-            let before = billed.get(&(period.start, contract_version, item)).copied().unwrap_or_default();
-            let figures = |quantity: i64, nanos: i64, minor: i64, currency: Currency| {
-                format!("{quantity} for {}, {minor} in minor units", Money { nanos, currency })
+        for Line { period_start, contract_version, item, quantity, amount, minor, .. } in lines {
+            let subject =
+                format!("{customer}, period from {period_start}: {item}, version {contract_version}");
+            let before = billed.get(&(period_start, contract_version, item)).copied().unwrap_or_default();
+            let figures = |quantity: i64, nanos: i64, minor: i64| {
+                let amount = Money { nanos, currency: amount.currency };
+                format!("{quantity} for {amount}, {minor} in minor units")
             };
-            let overflow = || ReconcileError::Overflow(format!("the lines of `{customer}` overflow"));
-            let sum = |a: i64, b: i64| a.checked_add(b).ok_or_else(overflow);
+            let sum = |a: i64, b: i64| {
+                a.checked_add(b).ok_or_else(|| {
+                    ReconcileError::Overflow(format!("the lines of customer `{customer}` overflow"))
+                })
+            };
             let expected = figures(
                 sum(before.quantity, quantity)?,
                 sum(before.nanos, amount.nanos)?,
                 sum(before.minor, minor)?,
-                amount.currency,
             );
-            let found = figures(before.quantity, before.nanos, before.minor, amount.currency);
+            let found = figures(before.quantity, before.nanos, before.minor);
             reconciled.differs(Name::LineDiffers, subject, expected, found);
         }
     }
     Ok(())
 }
 
-/// The lines that closing the period once more would make.
+/// The lines that closing the period once more would make, and what is billed of it. Prepaid credits are left out: what
+/// was granted since is drawn by the next closing that touches the period.
 async fn missing_lines(
     snapshot: &Tx,
-    customer: &str,
-    versions: &[Contract],
-    period: Period,
-) -> Result<Vec<Line>, StoreError> {
-    let Some(contract) = in_force(versions, period.end).or(versions.first()) else {
-        return Err(StoreError::Corrupt(format!("customer `{customer}` has a period but no contract")));
-    };
-    Ok(draft_of(snapshot, contract, versions, &[period]).await?.lines)
+    books: &Books,
+    touched: Touched,
+) -> Result<(Vec<Line>, BTreeMap<Key, Billed>), StoreError> {
+    let Reckoned { draft, billed, .. } = books.reckon(snapshot, &[touched]).await?;
+    let lines = draft.lines.into_iter().filter(|line| line.contract_version != NO_VERSION);
+    Ok((lines.collect(), billed))
 }
 
 /// The revenue in the daily figures is that of charges and of lines.

@@ -116,7 +116,11 @@ fn items(ours: &Invoice, theirs: &[ItemState], subject: &str, reconciled: &mut R
 
 /// What at Stripe names one of ours, and is not what is stored for it. All since the first push is walked through: a
 /// duplicate may be younger than what it doubles, and older than what is compared otherwise.
-async fn strangers(store: &Store, stripe: &Stripe, reconciled: &mut Reconciled) -> Result<(), ReconcileError> {
+async fn strangers(
+    store: &Store,
+    stripe: &Stripe,
+    reconciled: &mut Reconciled,
+) -> Result<(), ReconcileError> {
     let Some(first) = read::first_push(store).await? else { return Ok(()) };
     let since = first.0 / 1_000_000 - CLOCKS_DIFFER;
     for kind in [Kind::Invoice, Kind::CreditNote] {

@@ -67,7 +67,10 @@ impl Stripe {
         }
     }
 
-    async fn see_page<T: Listed + Into<Seen>>(&self, request: RequestBuilder) -> Result<SeenPage, StripeError> {
+    async fn see_page<T: Listed + Into<Seen>>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<SeenPage, StripeError> {
         let Page { data, has_more }: Page<T> = self.get(request).await?;
         let next = data.last().filter(|_| has_more).map(|object| object.id().to_owned());
         Ok((data.into_iter().map(Into::into).collect(), next))
