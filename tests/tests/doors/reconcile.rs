@@ -21,15 +21,18 @@ async fn billed(service: &Service) {
     service.post("/v1/contracts", &fees).await;
     let attempts: Vec<Value> = (0..4).map(|n| attempt("acme", &format!("a-{n}"))).collect();
     service.post("/v1/attempts", &json!(attempts)).await;
+    // What is priced before the month is closed must be on its invoice.
     for (id, case, kind, at) in [
         ("r-1", "a-0", "confirmed", 2 * HOUR),
         ("r-2", "a-3", "confirmed", 2 * HOUR),
         ("r-3", "a-3", "reopened", 9 * DAY),
     ] {
-        let resolution = json!({ "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(START + at) });
+        service.move_clock(START + at).await;
+        let resolution = json!({
+            "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(START + at)
+        });
         service.post("/v1/resolutions", &resolution).await;
     }
-    // What is priced before the month is closed must be on its invoice.
     service.move_clock(START + 20 * DAY).await;
     service.move_clock(BILLED).await;
     service.wait_until_idle(Duration::from_secs(60)).await;
