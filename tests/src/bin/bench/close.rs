@@ -40,12 +40,14 @@ pub(super) async fn measure() -> Value {
         }
         let db = connect(&url).await;
         outcomes(&db, "s", SEPTEMBER_STARTS, &SEPTEMBER.to_string()).await;
+        figures(&db).await;
         service.move_clock(OCTOBER_STARTS + GRACE).await;
         assert_eq!(number(&db, "SELECT COUNT(*) FROM invoices").await, CUSTOMERS, "September is invoiced");
 
         let start = Instant::now();
         outcomes(&db, "o", OCTOBER_STARTS, OCTOBER_OF_CUSTOMER).await;
         voids(&db).await;
+        figures(&db).await;
         service.move_clock(OCTOBER_ENDS + GRACE - 1).await;
         // The peak is to be that of closing alone.
         service.restart().await;
@@ -132,7 +134,6 @@ async fn outcomes(db: &DatabaseConnection, prefix: &str, from: i64, count: &str)
         // SQLite and PostgreSQL both take the tables in common after the columns.
         db.execute_unprepared(&statement.replace("MADE", &source)).await.unwrap();
     }
-    figures(db).await;
 }
 
 /// Of each customer, up to three of September's outcomes are taken back in October.
