@@ -179,7 +179,7 @@ async fn check(db: &DatabaseConnection) -> i64 {
         .collect();
     let mut charges = 0;
     for customer in 0..CUSTOMERS {
-        let mut cents = 100_00;
+        let mut cents = 10_000;
         let mut confirmed = 0;
         for nth in 0..october_of(customer) {
             cents += match is_assumed(customer, nth) {
