@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use verdict_domain::contract::{BillTo, Contract, in_force};
 use verdict_domain::economics::{Bucket, Cell, Figures};
-use verdict_domain::invoice::{Counted, Draft, Drawn, Line, draft};
+use verdict_domain::invoice::{Billed, Counted, Draft, Drawn, Key, Line, draft};
 use verdict_domain::period::Period;
 use verdict_domain::time::Timestamp;
 use verdict_store::ledger::{Take, Touched};
@@ -14,6 +14,16 @@ pub(crate) struct Books {
     customer: String,
     versions: Vec<Contract>,
     first: Contract,
+}
+
+/// A draft, and what it rests on.
+pub(crate) struct Reckoned {
+    /// What the periods come to, less what is billed.
+    pub draft: Draft,
+    /// What of them is on documents.
+    pub periods: Vec<Counted>,
+    /// What the lines of documents say of them.
+    pub billed: BTreeMap<Key, Billed>,
 }
 
 impl Books {
@@ -39,19 +49,19 @@ impl Books {
         &in_force(&self.versions, period.end).unwrap_or(&self.first).bill_to
     }
 
+    /// The same without the versions that were put after a moment; `None` if none is left.
+    pub fn without(&self, later: impl Fn(&Contract) -> bool) -> Option<Self> {
+        let versions: Vec<Contract> =
+            self.versions.iter().filter(|contract| !later(contract)).cloned().collect();
+        let first =
+            versions.iter().min_by_key(|contract| (contract.effective_from, contract.version)).cloned()?;
+        Some(Self { customer: self.customer.clone(), versions, first })
+    }
+
     /// What the periods come to with all that is on documents, less what the lines of documents say of them. Posts as revenue
     /// what their lines then differ from list prices.
     pub async fn draft(&self, tx: &Tx, touched: &[Touched]) -> Result<Draft, StoreError> {
-        let (customer, currency) = (self.customer.as_str(), self.first.currency);
-        let (mut periods, mut billed) = (Vec::with_capacity(touched.len()), BTreeMap::new());
-        for Touched { period, trial } in touched {
-            let counts = ledger::counted(tx, customer, *period).await?;
-            periods.push(Counted { period: *period, trial: *trial, counts });
-            billed.extend(invoices::billed(tx, customer, period.start).await?);
-        }
-        let grants: Vec<Drawn> = grants::of_customer(tx, customer).await?;
-        let draft = draft(currency, &self.versions, &periods, &billed, &grants)
-            .map_err(|error| StoreError::Corrupt(format!("the bill of `{customer}`: {error}")))?;
+        let Reckoned { draft, periods, billed } = self.reckon(tx, touched).await?;
         for counted in &periods {
             let before = billed.iter().filter(|((start, ..), _)| *start == counted.period.start);
             let before = before.map(|(_, before)| before.nanos);
@@ -66,6 +76,21 @@ impl Books {
             self.post_revenue(tx, counted.period, beyond).await?;
         }
         Ok(draft)
+    }
+
+    /// The same, and what it rests on; only reads.
+    pub async fn reckon(&self, tx: &Tx, touched: &[Touched]) -> Result<Reckoned, StoreError> {
+        let (customer, currency) = (self.customer.as_str(), self.first.currency);
+        let (mut periods, mut billed) = (Vec::with_capacity(touched.len()), BTreeMap::new());
+        for Touched { period, trial } in touched {
+            let counts = ledger::counted(tx, customer, *period).await?;
+            periods.push(Counted { period: *period, trial: *trial, counts });
+            billed.extend(invoices::billed(tx, customer, period.start).await?);
+        }
+        let grants: Vec<Drawn> = grants::of_customer(tx, customer).await?;
+        let draft = draft(currency, &self.versions, &periods, &billed, &grants)
+            .map_err(|error| StoreError::Corrupt(format!("the bill of `{customer}`: {error}")))?;
+        Ok(Reckoned { draft, periods, billed })
     }
 
     /// Outcomes count as revenue at their list prices until they are invoiced: what their period's lines differ from that is

@@ -1,7 +1,7 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*; and whether all of it agrees.
 //!
 //! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe; what an open
-//! period comes to so far, and the alerts at shares of its bounds.
+//! period comes to so far, and the alerts at shares of its bounds; reconciliation.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -19,6 +19,7 @@ mod credits;
 mod estimate;
 mod push;
 mod rate;
+pub mod reconcile;
 pub mod stripe;
 mod watch;
 

@@ -116,7 +116,8 @@ fn opposite(charge: &invoice::Charge) -> Result<invoice::Charge, StoreError> {
     Ok(invoice::Charge { quantity: -charge.quantity, amount, value, ..charge.clone() })
 }
 
-fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
+/// The charge of an outcome, by the version in force when it takes effect; else why there is none.
+pub(crate) fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
     let entry = &row.entry;
     let at = entry.effective_at;
     let contract = in_force(versions, at).ok_or_else(|| {

@@ -6,6 +6,10 @@
 //!
 //! Lookups list and compare; Stripe's search is not used, as it may lag behind by a minute.
 
+mod reconcile;
+
+pub use reconcile::{Seen, SeenPage};
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 

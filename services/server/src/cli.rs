@@ -6,6 +6,7 @@ mod customers;
 mod disputes;
 mod evidence;
 mod invoices;
+mod reconcile;
 mod sources;
 
 use crate::amqp;
@@ -84,6 +85,7 @@ enum Command {
     Export(cases::Export),
     Recount(cases::Recount),
     Verify(evidence::Verify),
+    Reconcile(reconcile::Reconcile),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -237,6 +239,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Export(command) => cases::export(&store, command).await,
         Command::Recount(command) => cases::recount(command),
         Command::Verify(command) => evidence::verify(&store, command).await,
+        Command::Reconcile(command) => reconcile::run(&config, &store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }

@@ -66,9 +66,15 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         stripe = stripe.is_some(),
         "starting"
     );
-    let retention = config.raw_retention;
-    let worker =
-        Worker::new(store.clone(), clock.clone(), sources.clone(), stripe, config.backoff(), retention)?;
+    let mut worker = Worker::new(
+        store.clone(),
+        clock.clone(),
+        sources.clone(),
+        stripe,
+        config.backoff(),
+        config.raw_retention,
+    )?;
+    worker.reconcile_every = config.reconcile_every;
     let worker = Arc::new(worker);
     let book = Arc::new(PriceBook::new());
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{
     Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts, watch_spend,
@@ -37,6 +38,8 @@ pub struct Worker {
     backoff: Backoff,
     /// How long raw deliveries are kept.
     retention: Span,
+    /// How often it is compared whether all agrees; zero is never.
+    pub reconcile_every: Span,
     /// Wakes the loop.
     nudge: Notify,
     /// How often facts have come.
@@ -65,6 +68,7 @@ impl Worker {
             stripe,
             backoff,
             retention,
+            reconcile_every: Span(0),
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
@@ -83,12 +87,12 @@ impl Worker {
         self.nudge.notify_one();
     }
 
-    /// Runs the steps, and beside them the pushes to Stripe and what is asked from platforms, for ever: another's system
+    /// Runs the steps, and beside them the pushes to Stripe, reconciliation, and what is asked from platforms, for ever: another's system
     /// that hangs does not keep cases from being judged. An error is logged and tried again: the work stays where it is.
     pub async fn run(&self, tick: Duration) {
         let sources = self.sources.now();
         let questions = join_all(sources.keys().map(|source| self.run_questions(source, tick)));
-        tokio::join!(self.run_steps(tick), self.run_pushes(tick), questions);
+        tokio::join!(self.run_steps(tick), self.run_pushes(tick), self.run_reconciliations(), questions);
     }
 
     /// What is asked from the platform of one source, for ever: a slow one does not hold up another.
@@ -147,6 +151,20 @@ impl Worker {
                 tracing::warn!(%error, "a push failed; it will be tried again");
             }
             tokio::time::sleep(tick).await;
+        }
+    }
+
+    /// Compares now and then whether all agrees, for ever.
+    async fn run_reconciliations(&self) {
+        let every = Duration::from_micros(self.reconcile_every.0.unsigned_abs());
+        let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        loop {
+            let (store, stripe, now) = (&self.store, self.stripe.as_ref(), self.clock.now());
+            if let Err(error) = reconcile_if_due(store, stripe, self.reconcile_every, now, wall_clock()).await
+            {
+                tracing::warn!(%error, "reconciliation failed; it will be made when it is due again");
+            }
+            tokio::time::sleep(look).await;
         }
     }
 

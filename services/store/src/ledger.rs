@@ -301,10 +301,11 @@ pub async fn put_on_invoice(
     run(&tx.tx, sql, values()).await?;
     let sql = "UPDATE usage SET invoice_id = $3 WHERE customer = $1 AND invoice_id IS NULL AND at < $2 AND at >= $4";
     run(&tx.tx, sql, values()).await?;
+    // The periods of this customer alone: a join by the customer would have PostgreSQL read everybody's.
     let sql = "SELECT start_at, end_at, trial FROM periods WHERE customer = $1 AND start_at IN (SELECT CAST($2 AS BIGINT) \
-               UNION SELECT p.start_at FROM charges c JOIN periods p ON p.customer = c.customer \
+               UNION SELECT p.start_at FROM charges c JOIN periods p ON p.customer = $1 \
                AND p.start_at <= c.origin_at AND c.origin_at < p.end_at WHERE c.invoice_id = $3 GROUP BY p.start_at \
-               UNION SELECT p.start_at FROM usage u JOIN periods p ON p.customer = u.customer \
+               UNION SELECT p.start_at FROM usage u JOIN periods p ON p.customer = $1 \
                AND p.start_at <= u.at AND u.at < p.end_at WHERE u.invoice_id = $3 GROUP BY p.start_at) ORDER BY start_at";
     let rows = all(&tx.tx, sql, [customer.into(), period.start.0.into(), invoice.into()]).await?;
     rows.iter()

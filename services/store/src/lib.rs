@@ -29,6 +29,7 @@ pub mod outbox;
 pub mod page_links;
 pub mod parked;
 pub mod quarantine;
+pub mod reconcile;
 pub mod resolutions;
 pub mod sources;
 pub mod statement;

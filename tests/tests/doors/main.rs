@@ -18,6 +18,7 @@ mod polling;
 mod pricing;
 mod quarantine;
 mod queue;
+mod reconcile;
 mod secrets;
 mod signatures;
 mod signing;

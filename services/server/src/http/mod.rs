@@ -11,6 +11,7 @@ mod evidence;
 mod operations;
 mod pages;
 mod problem;
+mod reconcile;
 mod reports;
 mod sources;
 mod webhooks;
@@ -105,6 +106,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)
         .service(operations::get_parked)
