@@ -11,11 +11,16 @@
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 
+mod approve;
+mod books;
 mod close;
+mod credits;
 mod push;
 mod rate;
 pub mod stripe;
 
+pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
+pub use credits::{GrantError, GrantRequest, grant};
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes};
+use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -63,6 +63,11 @@ impl Worker {
             nudges: AtomicU64::new(0),
             turn: Mutex::new(()),
         })
+    }
+
+    /// Whether invoices go to Stripe.
+    pub fn bills_at_stripe(&self) -> bool {
+        self.stripe.is_some()
     }
 
     /// Tells the loop that there may be work.
@@ -172,6 +177,7 @@ impl Worker {
             rate_outcomes(store, now(), BATCH).await,
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+            refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.prune(now()).await,
         ];

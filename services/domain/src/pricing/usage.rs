@@ -23,6 +23,24 @@ pub struct Used {
     pub sources: BTreeSet<String>,
 }
 
+impl Used {
+    /// Adds an attempt: what it cost in the contract's currency, whether its tokens were estimated, and where the cost is from. `None` if a sum
+    /// overflows.
+    pub fn add(&mut self, cost: Option<i64>, estimated: bool, source: Option<String>) -> Option<()> {
+        self.requests = self.requests.checked_add(1)?;
+        if let Some(cost) = cost {
+            self.known = self.known.checked_add(1)?;
+            self.cost = self.cost.checked_add(cost)?;
+            if !estimated {
+                self.marked = self.marked.checked_add(1)?;
+                self.marked_cost = self.marked_cost.checked_add(cost)?;
+            }
+            self.sources.extend(source);
+        }
+        Some(())
+    }
+}
+
 /// The version that charges an attempt of an action as usage, by when it ended; `None` if none does.
 pub fn used_by<'a>(versions: &'a [Contract], action: &str, at: Timestamp) -> Option<&'a Contract> {
     in_force(versions, at).filter(|contract| contract.usage.iter().any(|usage| usage.action == action))
