@@ -23,10 +23,10 @@ pub struct Line {
 }
 
 /// What is on a customer's documents.
-#[derive(Clone, Debug)]
-pub struct Books<'a> {
-    pub(crate) versions: Vec<&'a Contract>,
-    grants: Vec<&'a Grant>,
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    pub(crate) versions: Vec<Contract>,
+    pub(crate) grants: Vec<Grant>,
     /// What is on invoices, by period and the version that priced it.
     counts: BTreeMap<(Period, u32), Counts>,
     /// The sums of the lines so far: quantity, nanos and minor units.
@@ -37,27 +37,15 @@ pub struct Books<'a> {
     pub(crate) creditable: BTreeMap<i64, i64>,
 }
 
-impl<'a> Books<'a> {
+impl Books {
     /// Those of a customer with these versions of a contract, all of one currency. Nothing is on an invoice.
-    pub fn new(versions: Vec<&'a Contract>) -> Self {
-        Self {
-            versions,
-            grants: Vec::new(),
-            counts: BTreeMap::new(),
-            billed: BTreeMap::new(),
-            trials: BTreeSet::new(),
-            creditable: BTreeMap::new(),
-        }
+    pub fn new(versions: Vec<Contract>) -> Self {
+        Self { versions, ..Self::default() }
     }
 
     /// The customer has these prepaid credits from now on.
-    pub fn grant(&mut self, grants: Vec<&'a Grant>) {
+    pub fn grant(&mut self, grants: Vec<Grant>) {
         self.grants = grants;
-    }
-
-    /// The contract has these versions from now on.
-    pub fn put(&mut self, versions: Vec<&'a Contract>) {
-        self.versions = versions;
     }
 
     /// Takes outcomes, priced by a version, of a period; a negative number of those taken back.
@@ -133,10 +121,10 @@ impl<'a> Books<'a> {
 
     /// What each grant pays of a period's total, in minor units.
     fn draw(&self, period: &Period, mut total: i128) -> Vec<(String, i128)> {
-        let mut grants = self.grants.clone();
-        grants.retain(|grant| {
+        let is_valid = |grant: &&Grant| {
             grant.effective_at < period.end && grant.expires_at.is_none_or(|at| at > period.start)
-        });
+        };
+        let mut grants: Vec<&Grant> = self.grants.iter().filter(is_valid).collect();
         let never = i64::MAX;
         grants.sort_by_key(|grant| {
             (grant.expires_at.unwrap_or(never), grant.effective_at, grant.id.as_bytes())

@@ -30,7 +30,7 @@ pub struct Document {
     pub total_minor: i64,
 }
 
-impl Books<'_> {
+impl Books {
     /// Closes a period: the documents of it and of the earlier ones that are touched.
     pub fn close(&mut self, closed: Period, touched: &[Period]) -> Vec<Document> {
         let terms = self.terms(&closed);
@@ -93,10 +93,9 @@ impl Books<'_> {
 
     /// The version in force at a period's last microsecond; the first one if none is.
     fn terms(&self, period: &Period) -> Contract {
-        let versions: Vec<Contract> = self.versions.iter().map(|version| (*version).clone()).collect();
-        let first = versions.iter().min_by_key(|version| (version.effective_from, version.version));
+        let first = self.versions.iter().min_by_key(|version| (version.effective_from, version.version));
         let first = first.expect("it has a contract");
-        in_force(&versions, &first.customer, period.end - 1).unwrap_or(first).clone()
+        in_force(&self.versions, &first.customer, period.end - 1).unwrap_or(first).clone()
     }
 }
 

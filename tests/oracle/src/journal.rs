@@ -6,7 +6,7 @@ use crate::documents::Document;
 use crate::oracle::{Oracle, in_force};
 use crate::periods::{Period, closed_periods};
 use crate::pricing::{Tally, Used};
-use crate::{Attempt, Contract, Grant, Posting, Resolution, Traffic};
+use crate::{Attempt, Contract, Posting, Traffic};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of the ledger that holds.
@@ -16,14 +16,6 @@ pub struct Entry {
     pub case: String,
     /// The row.
     pub posting: Posting,
-}
-
-/// What becomes known.
-enum News<'a> {
-    Contract(&'a Contract),
-    Grant(&'a Grant),
-    Attempt(&'a Attempt),
-    Resolution(&'a Resolution),
 }
 
 /// An attempt that is charged as usage.
@@ -45,109 +37,54 @@ pub(crate) struct Closed {
 }
 
 /// What is known of a customer, and what the rules make of it, moment by moment.
-pub struct Journal<'a> {
-    customer: &'a str,
-    /// By when it becomes known; where that is said, each such moment is looked at.
-    news: BTreeMap<i64, Vec<News<'a>>>,
-    looks_at_news: bool,
+#[derive(Default)]
+pub struct Journal {
+    customer: String,
     now: i64,
-    versions: Vec<&'a Contract>,
-    grants: Vec<&'a Grant>,
     known: Traffic,
     ledger: Vec<Entry>,
     /// The origins of rows that are on no invoice yet.
     to_take: BTreeSet<i64>,
     taken: BTreeMap<Row, Tally>,
     usage: Vec<UsedUp>,
-    books: Books<'a>,
+    books: Books,
     periods: Vec<Period>,
     pub(crate) closed: Vec<Closed>,
 }
 
-impl<'a> Journal<'a> {
-    /// A customer's, before anything is known. Facts are known at their time or from `facts_from` on if that is later;
-    /// contract versions and grants always.
-    pub fn new(traffic: &'a Traffic, customer: &'a str, facts_from: i64) -> Self {
-        Self::told(traffic, customer, false, |id, at| match id {
-            Id::Fact(_) => at.max(facts_from),
-            Id::Contract(_) | Id::Grant(_) => i64::MIN,
-        })
+impl Journal {
+    /// A customer's, before anything is known.
+    pub fn new(customer: &str) -> Self {
+        Self { customer: customer.to_owned(), ..Self::default() }
     }
 
-    /// The same, where everything has a time of its own to become known: facts by their id, versions as `contract:1`,
-    /// grants as `grant:ID`. What is not in `known_at` is known always.
-    pub fn with_known_at(
-        traffic: &'a Traffic,
-        customer: &'a str,
-        known_at: &BTreeMap<(String, String), i64>,
-    ) -> Self {
-        let find = |id: String| known_at.get(&(customer.to_owned(), id)).copied().unwrap_or(i64::MIN);
-        Self::told(traffic, customer, true, |id, _| match id {
-            Id::Fact(id) => find(id),
-            Id::Contract(version) => find(format!("contract:{version}")),
-            Id::Grant(id) => find(format!("grant:{id}")),
-        })
+    /// From now on this is known, too: all of it about this customer.
+    pub fn learn(&mut self, news: Traffic) {
+        self.known.contracts.extend(news.contracts);
+        self.known.grants.extend(news.grants);
+        self.books.versions.clone_from(&self.known.contracts);
+        self.books.grants.clone_from(&self.known.grants);
+        for attempt in &news.attempts {
+            self.use_up(attempt);
+        }
+        self.known.attempts.extend(news.attempts);
+        self.known.resolutions.extend(news.resolutions);
     }
 
-    fn told(
-        traffic: &'a Traffic,
-        customer: &'a str,
-        looks_at_news: bool,
-        known_at: impl Fn(Id, i64) -> i64,
-    ) -> Self {
-        let mut news: BTreeMap<i64, Vec<News>> = BTreeMap::new();
-        for version in traffic.contracts.iter().filter(|contract| contract.customer == customer) {
-            let at = known_at(Id::Contract(version.version), version.effective_from);
-            news.entry(at).or_default().push(News::Contract(version));
-        }
-        for grant in traffic.grants.iter().filter(|grant| grant.customer == customer) {
-            let at = known_at(Id::Grant(grant.id.clone()), grant.effective_at);
-            news.entry(at).or_default().push(News::Grant(grant));
-        }
-        for attempt in traffic.attempts.iter().filter(|attempt| attempt.customer == customer) {
-            let at = known_at(Id::Fact(attempt.fact_id()), attempt.ended_at);
-            news.entry(at).or_default().push(News::Attempt(attempt));
-        }
-        for resolution in traffic.resolutions.iter().filter(|resolution| resolution.customer == customer) {
-            let at = known_at(Id::Fact(resolution.fact_id()), resolution.occurred_at);
-            news.entry(at).or_default().push(News::Resolution(resolution));
-        }
-        Self {
-            customer,
-            news,
-            looks_at_news,
-            now: i64::MIN,
-            versions: Vec::new(),
-            grants: Vec::new(),
-            known: Traffic::default(),
-            ledger: Vec::new(),
-            to_take: BTreeSet::new(),
-            taken: BTreeMap::new(),
-            usage: Vec::new(),
-            books: Books::new(Vec::new()),
-            periods: Vec::new(),
-            closed: Vec::new(),
-        }
-    }
-
-    /// Goes on to a time.
+    /// Goes on to a time, and closes on the way what can be closed; nothing becomes known meanwhile.
     pub fn go_to(&mut self, now: i64) {
-        self.learn(self.now);
-        while self.now < now {
-            let mut next = now;
-            if self.looks_at_news {
-                next = next.min(self.news.keys().next().copied().unwrap_or(now));
-            }
-            if let Some(period) = self.to_close(now) {
-                next = next.min(period.closes_at);
-            }
-            self.now = self.now.max(next);
-            self.learn(self.now);
+        while let Some(period) = self.next_to_close(now) {
+            self.now = self.now.max(period.closes_at);
             self.post();
-            while let Some(period) = self.to_close(self.now) {
-                self.close(period);
-            }
+            self.close(period);
         }
+        self.now = now;
+        self.post();
+    }
+
+    /// The next period, if it is closed by then.
+    pub fn next_to_close(&self, now: i64) -> Option<Period> {
+        closed_periods(&self.known.contracts, &self.customer, now).get(self.periods.len()).copied()
     }
 
     /// The rows that hold.
@@ -160,39 +97,8 @@ impl<'a> Journal<'a> {
         self.closed.iter().flat_map(|closed| &closed.documents)
     }
 
-    /// The next period, if it is closed by then.
-    fn to_close(&self, now: i64) -> Option<Period> {
-        if self.versions.is_empty() {
-            return None;
-        }
-        closed_periods(&self.known.contracts, self.customer, now).get(self.periods.len()).copied()
-    }
-
-    fn learn(&mut self, now: i64) {
-        let later = self.news.split_off(&now.saturating_add(1));
-        let news: Vec<News> = std::mem::replace(&mut self.news, later).into_values().flatten().collect();
-        for news in &news {
-            match news {
-                News::Contract(version) => {
-                    self.versions.push(version);
-                    self.known.contracts.push((*version).clone());
-                }
-                News::Grant(grant) => self.grants.push(grant),
-                News::Attempt(attempt) => self.known.attempts.push((*attempt).clone()),
-                News::Resolution(resolution) => self.known.resolutions.push((*resolution).clone()),
-            }
-        }
-        self.books.put(self.versions.clone());
-        self.books.grant(self.grants.clone());
-        for news in news {
-            if let News::Attempt(attempt) = news {
-                self.use_up(attempt);
-            }
-        }
-    }
-
     fn use_up(&mut self, attempt: &Attempt) {
-        let Some(version) = in_force(&self.known.contracts, self.customer, attempt.ended_at) else { return };
+        let Some(version) = in_force(&self.known.contracts, &self.customer, attempt.ended_at) else { return };
         if !version.usage.iter().any(|usage| usage.action == attempt.action) {
             return;
         }
@@ -285,13 +191,6 @@ impl<'a> Journal<'a> {
     }
 }
 
-/// What may become known.
-enum Id {
-    Fact(String),
-    Contract(u32),
-    Grant(String),
-}
-
 impl Oracle<'_> {
     /// The documents of all periods that are closed, by customer and period, as if each period had been closed
     /// as soon as it may be. A fact is known at its time, or when the first facts are known if that is later.
@@ -313,8 +212,34 @@ impl Oracle<'_> {
 
     /// Closes the customer's periods, one after the other.
     pub(crate) fn closings(&self, customer: &str) -> Vec<Closed> {
-        let mut journal = Journal::new(self.traffic, customer, self.facts_from);
-        journal.go_to(self.now);
+        let mut journal = Journal::new(customer);
+        let of_customer = |of: &str| of == customer;
+        journal.learn(Traffic {
+            contracts: self.versions(customer).into_iter().cloned().collect(),
+            grants: self
+                .traffic
+                .grants
+                .iter()
+                .filter(|grant| of_customer(&grant.customer))
+                .cloned()
+                .collect(),
+            ..Traffic::default()
+        });
+        let mut known_until = i64::MIN;
+        while let Some(period) = journal.next_to_close(self.now) {
+            let is_new = |at: i64| (known_until + 1..=period.closes_at).contains(&at.max(self.facts_from));
+            let (attempts, resolutions) = (self.traffic.attempts.iter(), self.traffic.resolutions.iter());
+            let attempts = attempts.filter(|fact| of_customer(&fact.customer) && is_new(fact.ended_at));
+            let resolutions =
+                resolutions.filter(|fact| of_customer(&fact.customer) && is_new(fact.occurred_at));
+            journal.learn(Traffic {
+                attempts: attempts.cloned().collect(),
+                resolutions: resolutions.cloned().collect(),
+                ..Traffic::default()
+            });
+            known_until = period.closes_at;
+            journal.go_to(period.closes_at);
+        }
         journal.closed
     }
 }
