@@ -115,11 +115,11 @@ fn intercom_fin() {
         ("sales.disqualification", Confirmed, 2, 0),
     ];
     let expected = [
+        "4 procedure.handoff, confirmed: 3.96 USD = 396",
         "70 resolution, confirmed: 69.30 USD = 6930",
         "30 resolution, assumed: 29.70 USD = 2970",
-        "4 procedure.handoff, confirmed: 3.96 USD = 396",
-        "3 sales.qualification, confirmed: 29.97 USD = 2997",
         "2 sales.disqualification, confirmed: 1.98 USD = 198",
+        "3 sales.qualification, confirmed: 29.97 USD = 2997",
     ];
     assert_eq!(once(contract("USD", &fin), outcomes(&month)), expected);
     // The two prices that a buyer may ask for instead: an assumed one costs 0.49, 30 are 14.70.
