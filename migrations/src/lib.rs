@@ -42,7 +42,9 @@ impl MigratorTrait for Migrator {
             "0014_values",
             "0015_usage",
             "0016_documents",
+            "0021_page_links",
             "0023_trials",
+            "0024_buckets",
         ]
     }
 }

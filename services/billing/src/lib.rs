@@ -1,6 +1,7 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe; what an open
+//! period comes to so far, and the alerts at shares of its bounds.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -15,12 +16,16 @@ mod approve;
 mod books;
 mod close;
 mod credits;
+mod estimate;
 mod push;
 mod rate;
 pub mod stripe;
+mod watch;
 
 pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
 pub use credits::{GrantError, GrantRequest, grant};
+pub use estimate::estimate;
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;
+pub use watch::watch_spend;

@@ -22,6 +22,8 @@ pub struct Charge {
     pub quantity: i64,
     /// The list price, with its sign.
     pub amount: Money,
+    /// What the outcome is worth, with the same sign, in nanos of that currency; `None` where nobody said so in it.
+    pub value: Option<i64>,
 }
 
 /// One line of an invoice.

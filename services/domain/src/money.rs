@@ -151,6 +151,18 @@ pub fn parse_nanos(text: &str) -> Result<i64, MoneyError> {
     divide_half_away(signed, 1_000_000_000).ok_or_else(out_of_range)
 }
 
+/// What an outcome is worth stays below so many units: a share of it is a price, and prices are added up.
+const MOST_VALUE: i64 = 100_000_000;
+
+/// Reads what an outcome is worth. The error names the part (`amount` or `currency`) and says what would be right.
+pub fn parse_value(amount: &str, code: &str) -> Result<Money, String> {
+    let nanos = parse_nanos(amount).map_err(|error| format!("amount: {error}"))?;
+    if !(0..MOST_VALUE * NANOS_PER_UNIT).contains(&nanos) {
+        return Err("amount: must be from 0 to below 100,000,000".into());
+    }
+    Ok(Money { nanos, currency: currency(code).map_err(|error| format!("currency: {error}"))? })
+}
+
 /// `numerator / denominator` (which is positive), rounded half away from zero, if it fits 64 bits.
 pub fn divide_half_away(numerator: i128, denominator: i128) -> Option<i64> {
     let quotient = numerator / denominator;

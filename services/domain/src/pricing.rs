@@ -128,7 +128,7 @@ impl Part {
         Self { in_force, period: end.0.saturating_sub(start.0) }
     }
 
-    fn prorate(self, nanos: i64) -> Result<i64, MoneyError> {
+    pub(crate) fn prorate(self, nanos: i64) -> Result<i64, MoneyError> {
         share(nanos, self.in_force, self.period)
     }
 
@@ -148,7 +148,7 @@ impl Part {
 }
 
 /// `nanos * part / whole`, rounded half away from zero; nothing of nothing.
-fn share(nanos: i64, part: i64, whole: i64) -> Result<i64, MoneyError> {
+pub(crate) fn share(nanos: i64, part: i64, whole: i64) -> Result<i64, MoneyError> {
     let product = i128::from(nanos) * i128::from(part) * i128::from(whole.signum());
     match i128::from(whole).abs() {
         0 => Ok(0),
@@ -157,7 +157,7 @@ fn share(nanos: i64, part: i64, whole: i64) -> Result<i64, MoneyError> {
 }
 
 /// 100 %, in the nanos that a percentage is read as.
-const HUNDRED: i64 = 100 * money::NANOS_PER_UNIT;
+pub(crate) const HUNDRED: i64 = 100 * money::NANOS_PER_UNIT;
 
 /// Prices the outcomes of a period under one contract version. Lines that come to nothing are left out, but for
 /// outcomes that are free: they are shown.

@@ -29,7 +29,7 @@ pub struct Preview {
     pub before: Option<Draft>,
     /// What it would cost under the other.
     pub after: Draft,
-    /// Outcomes that the other has no price for, by action.
+    /// Outcomes that the other has no price for, or whose value its price needs is not told, by action.
     pub unpriced: BTreeMap<String, i64>,
 }
 
@@ -84,7 +84,7 @@ pub async fn preview(
 
 /// The list price of an outcome, and the version that it is of; `None` where that has none.
 fn listed(version: &Contract, entry: &Entry) -> Option<(u32, i64)> {
-    let price = version.list_price(&entry.action, entry.win)?.ok()?;
+    let price = version.list_price(&entry.action, entry.win, entry.value).ok()?;
     Some((version.version, price.nanos))
 }
 
@@ -124,7 +124,8 @@ impl Month {
             let Some((version, listed)) = price(&Entry { sign: entry.sign, ..origin.clone() }) else {
                 continue;
             };
-            let added = Tally { quantity: entry.sign, listed: listed * entry.sign, value: 0 };
+            let value = entry.value.map_or(0, |value| value.nanos * entry.sign);
+            let added = Tally { quantity: entry.sign, listed: listed * entry.sign, value };
             let outcomes = &mut self.counts.entry(version).or_default().outcomes;
             let tally = outcomes.entry((entry.action.clone(), entry.win)).or_default();
             *tally = tally.plus(added).ok_or(Overflow)?;
@@ -167,7 +168,10 @@ pub fn previewed(preview: &Preview, contract: &Contract) -> String {
     }
     bill(&format!("Under version {} of this file", contract.version), &preview.after);
     for (action, count) in &preview.unpriced {
-        let _ = writeln!(text, "\n{count} outcomes of `{action}` have no price in it: they would be parked");
+        let _ = writeln!(
+            text,
+            "\n{count} outcomes of `{action}` have no price in it (or no value, where the price is a share of it): they would be parked"
+        );
     }
     text
 }

@@ -2,6 +2,7 @@
 
 mod cases;
 mod credits;
+mod customers;
 mod disputes;
 mod invoices;
 mod sources;
@@ -51,6 +52,10 @@ enum Command {
     /// Contract versions.
     #[command(subcommand)]
     Contracts(Contracts),
+    /// Customers and their own pages.
+    #[command(subcommand)]
+    Customers(customers::Customers),
+    Estimate(customers::Estimate),
     /// Invoices and credit notes.
     #[command(subcommand)]
     Invoices(invoices::Invoices),
@@ -218,6 +223,8 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Contracts(command) => contracts(&store, command).await,
         Command::Invoices(command) => invoices::run(&config, &store, command).await,
         Command::Credits(command) => credits::run(&store, command).await,
+        Command::Customers(command) => customers::run(&config, &store, command).await,
+        Command::Estimate(command) => customers::estimate(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,

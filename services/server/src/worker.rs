@@ -5,11 +5,13 @@ use crate::config::ConfigError;
 use crate::sources::LiveSources;
 use futures_util::future::join_all;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts};
+use verdict_billing::{
+    Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts, watch_spend,
+};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -21,6 +23,8 @@ const LINGER: Duration = Duration::from_millis(50);
 /// Facts first: while they stream in, the steps pause so long between passes. On a small machine judging would take from
 /// recording, and what waits in the queue is not safe here yet; what is recorded can be judged a moment later.
 const BREATH: Duration = Duration::from_millis(500);
+/// How often what periods come to is watched, by the wall clock: each look counts all of their outcomes.
+const WATCH_SPEND: Span = Span(60_000_000);
 
 /// All steps with what they need.
 pub struct Worker {
@@ -37,6 +41,8 @@ pub struct Worker {
     nudge: Notify,
     /// How often facts have come.
     nudges: AtomicU64,
+    /// When what periods come to was watched last, by the wall clock in microseconds.
+    watched_spend_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -61,6 +67,7 @@ impl Worker {
             retention,
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
+            watched_spend_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
     }
@@ -151,6 +158,7 @@ impl Worker {
             self.ask(source).await?;
         }
         self.pass_until_idle().await?;
+        watch_spend(&self.store, self.clock.now()).await?;
         self.push_due().await
     }
 
@@ -179,6 +187,7 @@ impl Worker {
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
             refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
+            self.watch_spend(now()).await,
             self.prune(now()).await,
         ];
         let mut worked = false;
@@ -186,6 +195,17 @@ impl Worker {
             worked |= result?;
         }
         Ok(worked)
+    }
+
+    /// Watches what periods come to, if that is due.
+    async fn watch_spend(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let at = wall_clock();
+        if Timestamp(self.watched_spend_at.load(Ordering::Relaxed)).plus(WATCH_SPEND) > at {
+            return Ok(false);
+        }
+        let changed = watch_spend(&self.store, now).await?;
+        self.watched_spend_at.store(at.0, Ordering::Relaxed);
+        Ok(changed > 0)
     }
 
     /// Forgets the bytes of deliveries that are kept for long enough.

@@ -2,7 +2,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
-use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
+use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, read_money, run, to_json};
 use crate::usage;
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use verdict_domain::pricing::{Counts, Tally};
 use verdict_domain::time::Timestamp;
 
 pub(crate) const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
-     o.agent, o.model, o.effective_at, o.reason, o.reverses, o.facts";
+     o.agent, o.model, o.effective_at, o.reason, o.reverses, o.facts, o.value_nanos, o.value_currency";
 
 pub(crate) fn read_outcome(row: &QueryResult) -> Result<(CaseKey, Row), StoreError> {
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
@@ -29,6 +29,7 @@ pub(crate) fn read_outcome(row: &QueryResult) -> Result<(CaseKey, Row), StoreErr
         action: row.try_get_by_index(7)?,
         agent: row.try_get_by_index(8)?,
         model: row.try_get_by_index(9)?,
+        value: read_money(row, 14)?,
         effective_at: Timestamp(row.try_get_by_index(10)?),
         reason: match reason {
             Some(reason) => Some(known(LossReason::parse(&reason), "reason", &reason)?),
@@ -68,6 +69,8 @@ pub async fn post(tx: &Tx, rows: &[(CaseKey, Row)], now: Timestamp) -> Result<()
             ("action", Kind::Text),
             ("agent", Kind::Text),
             ("model", Kind::Text),
+            ("value_nanos", Kind::IntOrNull),
+            ("value_currency", Kind::TextOrNull),
             ("effective_at", Kind::Int),
             ("reason", Kind::TextOrNull),
             ("reverses", Kind::IntOrNull),
@@ -92,6 +95,8 @@ pub async fn post(tx: &Tx, rows: &[(CaseKey, Row)], now: Timestamp) -> Result<()
             entry.action.as_str().into(),
             entry.agent.as_str().into(),
             entry.model.as_str().into(),
+            entry.value.map(|value| value.nanos).into(),
+            entry.value.map(|value| value.currency.code()).into(),
             entry.effective_at.0.into(),
             entry.reason.map(LossReason::as_str).into(),
             row.reverses.into(),
@@ -184,6 +189,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             ("contract_version", Kind::Int),
             ("amount_nanos", Kind::Int),
             ("currency", Kind::Text),
+            ("value_nanos", Kind::IntOrNull),
             ("effective_at", Kind::Int),
             ("origin_at", Kind::Int),
             ("rated_at", Kind::Int),
@@ -202,6 +208,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
             i64::from(charge.contract_version).into(),
             charge.amount.nanos.into(),
             charge.amount.currency.code().into(),
+            charge.value.into(),
             effective_at.0.into(),
             origin_at.0.into(),
             now.0.into(),
@@ -211,7 +218,7 @@ pub async fn charge(tx: &Tx, charges: &[Charge], now: Timestamp) -> Result<(), S
     Ok(())
 }
 
-fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
+pub(crate) fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
     let (win, currency): (String, String) = (row.try_get_by_index(4)?, row.try_get_by_index(8)?);
     let version: i64 = row.try_get_by_index(6)?;
     let charge = invoice::Charge {
@@ -223,6 +230,7 @@ fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
             nanos: row.try_get_by_index(7)?,
             currency: known(money::currency(&currency).ok(), "currency", &currency)?,
         },
+        value: row.try_get_by_index(11)?,
     };
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
     let effective_at = Timestamp(row.try_get_by_index(9)?);
@@ -230,8 +238,8 @@ fn read_charge(row: &QueryResult) -> Result<Charge, StoreError> {
     Ok(Charge { key, seq: row.try_get_by_index(2)?, effective_at, origin_at, charge })
 }
 
-const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
-     c.amount_nanos, c.currency, c.effective_at, c.origin_at";
+pub(crate) const CHARGE_COLUMNS: &str = "c.customer, c.case_id, c.seq, c.action, c.win, c.sign, c.contract_version, \
+     c.amount_nanos, c.currency, c.effective_at, c.origin_at, c.value_nanos";
 
 /// All charges of cases.
 pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreError> {

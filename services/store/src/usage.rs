@@ -3,8 +3,8 @@
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
 use crate::connect::{StoreError, Tx, all, known};
-use sea_orm::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use sea_orm::{QueryResult, Value};
+use std::collections::BTreeMap;
 use verdict_domain::period::Period;
 use verdict_domain::pricing::Counts;
 use verdict_domain::time::Timestamp;
@@ -103,6 +103,40 @@ pub async fn record(tx: &Tx, usage: &[(Attempt, u32)], now: Timestamp) -> Result
     Ok(())
 }
 
+/// What [`add_counted`] reads of usage (of the table `u`), and what it is to be grouped by.
+pub(crate) const COUNTED: &str = "u.contract_version, u.action, u.price_source, COUNT(*), COUNT(u.cost_nanos), \
+     CAST(COALESCE(SUM(u.cost_nanos), 0) AS BIGINT), \
+     CAST(COALESCE(SUM(CASE WHEN u.estimated = 0 AND u.cost_nanos IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
+     CAST(COALESCE(SUM(CASE WHEN u.estimated = 0 THEN u.cost_nanos ELSE 0 END), 0) AS BIGINT)";
+pub(crate) const COUNTED_BY: &str = "u.contract_version, u.action, u.price_source";
+
+/// Adds a row of [`COUNTED`] columns, which begin at `from`.
+pub(crate) fn add_counted(
+    row: &QueryResult,
+    from: usize,
+    counted: &mut BTreeMap<u32, Counts>,
+) -> Result<(), StoreError> {
+    let version: i64 = row.try_get_by_index(from)?;
+    let version = known(u32::try_from(version).ok(), "version", "of usage")?;
+    let counts = counted.entry(version).or_default();
+    let used = counts.usage.entry(row.try_get_by_index(from + 1)?).or_default();
+    let add = |to: &mut i64, at: usize| -> Result<i64, StoreError> {
+        let more: i64 = row.try_get_by_index(from + at)?;
+        *to = to
+            .checked_add(more)
+            .ok_or_else(|| StoreError::Refused("the usage of a period overflows".into()))?;
+        Ok(more)
+    };
+    add(&mut used.requests, 3)?;
+    let known = add(&mut used.known, 4)?;
+    add(&mut used.cost, 5)?;
+    add(&mut used.marked, 6)?;
+    add(&mut used.marked_cost, 7)?;
+    let source: Option<String> = row.try_get_by_index(from + 2)?;
+    used.sources.extend(source.filter(|_| known > 0));
+    Ok(())
+}
+
 /// Adds what usage of a customer's period is on documents, by contract version and action.
 pub(crate) async fn count(
     tx: &Tx,
@@ -110,32 +144,13 @@ pub(crate) async fn count(
     period: Period,
     counted: &mut BTreeMap<u32, Counts>,
 ) -> Result<(), StoreError> {
-    let sql = "SELECT contract_version, action, price_source, COUNT(*), COUNT(cost_nanos), \
-               CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT), \
-               CAST(COALESCE(SUM(CASE WHEN estimated = 0 AND cost_nanos IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
-               CAST(COALESCE(SUM(CASE WHEN estimated = 0 THEN cost_nanos ELSE 0 END), 0) AS BIGINT) FROM usage \
-               WHERE customer = $1 AND invoice_id IS NOT NULL AND at >= $2 AND at < $3 \
-               GROUP BY contract_version, action, price_source";
+    let sql = format!(
+        "SELECT {COUNTED} FROM usage u WHERE u.customer = $1 AND u.invoice_id IS NOT NULL AND u.at >= $2 AND u.at < $3 \
+         GROUP BY {COUNTED_BY}"
+    );
     let values = [customer.into(), period.start.0.into(), period.end.0.into()];
-    for row in all(&tx.tx, sql, values).await? {
-        let version: i64 = row.try_get_by_index(0)?;
-        let version = known(u32::try_from(version).ok(), "version", "of usage")?;
-        let counts = counted.entry(version).or_default();
-        let used = counts.usage.entry(row.try_get_by_index(1)?).or_default();
-        let overflow = || StoreError::Refused("the usage of a period overflows".into());
-        let add = |to: &mut i64, at: usize| -> Result<(), StoreError> {
-            *to = to.checked_add(row.try_get_by_index(at)?).ok_or_else(overflow)?;
-            Ok(())
-        };
-        add(&mut used.requests, 3)?;
-        add(&mut used.known, 4)?;
-        add(&mut used.cost, 5)?;
-        add(&mut used.marked, 6)?;
-        add(&mut used.marked_cost, 7)?;
-        let known: i64 = row.try_get_by_index(4)?;
-        let source: Option<String> = row.try_get_by_index(2)?;
-        let named: BTreeSet<String> = source.filter(|_| known > 0).into_iter().collect();
-        used.sources.extend(named);
+    for row in all(&tx.tx, &sql, values).await? {
+        add_counted(&row, 0, counted)?;
     }
     Ok(())
 }

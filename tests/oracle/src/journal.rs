@@ -107,7 +107,10 @@ impl Journal {
             && currency == version.currency
         {
             used.cost = i128::from(cost);
-            (used.marked, used.marked_cost) = (1, used.cost);
+            let estimated = attempt.usage.as_ref().is_some_and(|usage| usage.estimated);
+            if !estimated {
+                (used.marked, used.marked_cost) = (1, used.cost);
+            }
         }
         let (at, version, action) = (attempt.ended_at, version.version, attempt.action.clone());
         self.usage.push(UsedUp { at, version, action, used });
@@ -116,9 +119,9 @@ impl Journal {
     /// Posts what holds now. What is posted already keeps its price.
     fn post(&mut self) {
         let key = |case: &str, posting: &Posting| {
-            let Posting { episode, sign, kind, action, agent, model, effective_at, origin, .. } =
+            let Posting { episode, sign, kind, action, agent, model, effective_at, origin, value, .. } =
                 posting.clone();
-            (case.to_owned(), episode, sign, kind, action, agent, model, effective_at, origin)
+            (case.to_owned(), episode, sign, kind, action, agent, model, effective_at, origin, value)
         };
         let mut posted = BTreeMap::new();
         for entry in std::mem::take(&mut self.ledger) {

@@ -102,11 +102,28 @@ pub struct Priced {
     pub nanos: i128,
 }
 
-/// The list price of an outcome.
-pub(crate) fn list_price(price: &ContractPrice, kind: &str) -> i64 {
+/// The list price of an outcome that is worth so much in a currency; `None` for one without the value that its price is
+/// a share of.
+pub(crate) fn list_price(
+    price: &ContractPrice,
+    kind: &str,
+    currency: &str,
+    value: Option<&(i64, String)>,
+) -> Option<i64> {
+    if let Some(share) = &price.share {
+        let (value, _) = value.filter(|value| value.1 == currency)?;
+        let mut of_it = round_div(i128::from(*value) * i128::from(nanos(share)), HUNDRED);
+        if let Some(at_least) = &price.at_least {
+            of_it = of_it.max(i128::from(nanos(at_least)));
+        }
+        if let Some(at_most) = &price.at_most {
+            of_it = of_it.min(i128::from(nanos(at_most)));
+        }
+        return Some(i64::try_from(of_it).expect("in range"));
+    }
     let tiers = tiers(price, kind == "assumed" && has_assumed_price(price));
     let amount = i128::from(nanos(&tiers[0].amount));
-    i64::try_from(round_div(amount, i128::from(price.package.unwrap_or(1)))).expect("in range")
+    Some(i64::try_from(round_div(amount, i128::from(price.package.unwrap_or(1)))).expect("in range"))
 }
 
 /// What a contract version charges for a period (1 to 6), of which it is in force for `in_force` of

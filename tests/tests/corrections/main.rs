@@ -137,6 +137,7 @@ impl Run {
                 occurred_at: now,
                 reason: None,
                 score: None,
+                value: None,
                 about: Some(about.into()),
                 strength: Strength::Operator,
                 door: Door::Source("operator"),

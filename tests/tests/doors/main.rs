@@ -8,6 +8,7 @@ mod attempts;
 mod cases;
 mod clock;
 mod contracts;
+mod customer;
 mod disputes;
 mod documents;
 mod fetching;
@@ -21,6 +22,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod value;
 mod watching;
 mod webhooks;
 

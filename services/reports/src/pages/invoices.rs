@@ -76,12 +76,12 @@ fn signed(quantity: &i64) -> String {
 }
 
 /// An amount in minor units, as it is paid.
-fn minor(minor: &i64, currency: &Currency) -> String {
+pub(super) fn minor(minor: &i64, currency: &Currency) -> String {
     thousands(&minor_decimal(*minor, *currency))
 }
 
 /// Where a period begins or ends: seconds are not said where there are none.
-fn bound(at: &Timestamp) -> String {
+pub(super) fn bound(at: &Timestamp) -> String {
     let text = moment(at);
     text.strip_suffix(":00").unwrap_or(&text).to_string()
 }

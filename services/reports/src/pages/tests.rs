@@ -1,4 +1,5 @@
 mod cases;
+mod customer;
 
 use super::*;
 use crate::{FailureCost, Row};
@@ -166,6 +167,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
             contract_version: 3,
             quantity,
             amount,
+            value: None,
         },
     }
 }
@@ -173,7 +175,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
 /// A line of the invoice's own period, or of an earlier one.
 fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
     let start = if earlier { "2026-08-31T22:00:00Z" } else { "2026-09-30T22:00:00Z" };
-    let invoice::Charge { action, win, contract_version, quantity, amount } = charge.charge.clone();
+    let invoice::Charge { action, win, contract_version, quantity, amount, .. } = charge.charge.clone();
     let why = format!("{quantity} × {action}");
     Line {
         number,
@@ -274,11 +276,11 @@ fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed 
 
 #[test]
 fn parked_shows_the_beginning_of_any_bytes() {
-    assert!(parked(&[], 0).unwrap().contains("Nothing is parked."));
+    assert!(parked(&[], 0, None).unwrap().contains("Nothing is parked."));
     let mut body = HOSTILE.as_bytes().to_vec();
     body.extend([0xff, 0xfe, 0]);
     body.extend("é".repeat(100).as_bytes());
-    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001).unwrap();
+    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, None).unwrap();
     assert_escaped(&html);
     assert!(html.contains("1,001 could not be processed") && html.contains("The oldest 1 are shown."));
     assert!(!html.contains('\0'));
@@ -378,8 +380,9 @@ fn sample() -> Vec<(String, String)> {
         ),
         listed(Origin::Delivery, "zendesk/01HQ7", "not JSON: expected value at line 1 column 1", &[0, 159, 146, 150]),
     ];
-    pages.push(("parked".to_string(), parked(&items, 3).unwrap()));
+    pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
     pages.extend(cases::sample());
+    pages.extend(customer::sample(&drafted[0], &charges));
     pages
 }
 

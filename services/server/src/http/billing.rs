@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_billing::{ApproveError, approve};
+use verdict_domain::invoice::Line;
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
@@ -92,7 +93,7 @@ struct InvoiceBody {
 
 /// A line of an invoice.
 #[derive(Serialize, ToSchema)]
-struct LineBody {
+pub(super) struct LineBody {
     number: u32,
     /// When the period begins that it is about: the invoice's own, or an earlier one that is corrected.
     #[schema(value_type = String, format = DateTime)]
@@ -117,9 +118,9 @@ struct LineBody {
     why: String,
 }
 
-impl From<Invoice> for InvoiceBody {
-    fn from(invoice: Invoice) -> Self {
-        let line = |line: verdict_domain::invoice::Line| LineBody {
+impl From<Line> for LineBody {
+    fn from(line: Line) -> Self {
+        Self {
             number: line.number,
             period_start: line.period_start,
             item: line.item.sort(),
@@ -130,7 +131,12 @@ impl From<Invoice> for InvoiceBody {
             amount_nanos: line.amount.nanos,
             amount_minor: line.minor,
             why: line.why,
-        };
+        }
+    }
+}
+
+impl From<Invoice> for InvoiceBody {
+    fn from(invoice: Invoice) -> Self {
         Self {
             total: minor_decimal(invoice.total_minor, invoice.currency),
             id: invoice.id,
@@ -143,7 +149,7 @@ impl From<Invoice> for InvoiceBody {
             period_end: invoice.period.end,
             currency: invoice.currency.code(),
             total_minor: invoice.total_minor,
-            lines: invoice.lines.into_iter().map(line).collect(),
+            lines: invoice.lines.into_iter().map(LineBody::from).collect(),
             stripe_invoice: invoice.stripe_id,
             stripe_status: invoice.stripe_status,
         }

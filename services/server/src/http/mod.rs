@@ -4,6 +4,7 @@ mod access;
 mod billing;
 mod cases;
 mod credits;
+mod customer;
 mod disputes;
 mod events;
 mod operations;
@@ -46,6 +47,8 @@ pub struct Door {
     pub inbox: Inbox,
     /// Whether the login cookie is only sent over HTTPS.
     pub secure_cookies: bool,
+    /// Where others reach the service, if that is configured.
+    pub public_url: Option<String>,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -92,6 +95,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::approve_invoice)
         .service(credits::post_credits)
         .service(credits::list_credits)
+        .service(customer::get_estimate)
+        .service(customer::make_page_link)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
@@ -135,6 +140,7 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
         // No name has a NUL in it, and PostgreSQL cannot even be asked for one.
         app.configure(webhooks::probes)
             .configure(pages::routes)
+            .configure(customer::pages)
             .default_service(web::to(problem::not_found))
             .wrap_fn(|request, service| {
                 let has_nul = request.uri().to_string().contains("%00");
