@@ -9,7 +9,7 @@ use verdict_domain::invoice::{Billed, Counted, Draft, Key, draft};
 use verdict_domain::judge::WinKind::{self, Assumed, Confirmed};
 use verdict_domain::money::{Currency, Money};
 use verdict_domain::period::Period;
-use verdict_domain::pricing::{Counts, Item, Part, Priced, price};
+use verdict_domain::pricing::{Counts, Item, Part, Priced, Tally, price};
 use verdict_domain::time::Timestamp;
 
 const ACTION: &str = "support.resolution";
@@ -46,8 +46,9 @@ fn one_dollar(assumed: &str, fields: &Value) -> Contract {
 }
 
 fn counts(confirmed: i64, assumed: i64) -> Counts {
-    let key = |win| (ACTION.to_owned(), win);
-    Counts::from([(key(Confirmed), confirmed), (key(Assumed), assumed)])
+    let tally = |win, quantity| ((ACTION.to_owned(), win), Tally { quantity, ..Tally::default() });
+    let outcomes = BTreeMap::from([tally(Confirmed, confirmed), tally(Assumed, assumed)]);
+    Counts { outcomes, ..Counts::default() }
 }
 
 fn name(item: &Item) -> String {
@@ -58,6 +59,7 @@ fn name(item: &Item) -> String {
         Item::Discount => "discount".into(),
         Item::Minimum => "minimum".into(),
         Item::BeyondCap => "beyond cap".into(),
+        Item::ModelCost { .. } | Item::MarkUp { .. } | Item::Credits { .. } => panic!("not in these cases"),
     }
 }
 
@@ -101,10 +103,11 @@ impl Bills {
     fn next(&mut self, months: &[(i64, &[(u32, Counts)])]) -> Draft {
         let counted = |(nth, outcomes): &(i64, &[(u32, Counts)])| Counted {
             period: month(*nth),
-            outcomes: outcomes.iter().cloned().collect(),
+            trial: false,
+            counts: outcomes.iter().cloned().collect(),
         };
         let periods: Vec<Counted> = months.iter().map(counted).collect();
-        let draft = draft(self.versions[0].currency, &self.versions, &periods, &self.billed).unwrap();
+        let draft = draft(self.versions[0].currency, &self.versions, &periods, &self.billed, &[]).unwrap();
         for line in &draft.lines {
             let key = (line.period_start, line.contract_version, line.item.clone());
             let billed = self.billed.entry(key).or_default();

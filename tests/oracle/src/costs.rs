@@ -15,14 +15,22 @@ pub struct Cost {
 
 /// The cost of one attempt.
 pub fn cost(attempt: &Attempt) -> Cost {
-    let reported = attempt.reported_cost.as_ref();
-    let model = reported.map(|cost| nanos(&cost.amount)).or_else(|| book_cost(attempt));
-    let mut sum = model.unwrap_or(0);
+    let model = model_cost(attempt);
+    let mut sum = model.as_ref().map_or(0, |(model, _)| *model);
     for other in &attempt.other_costs {
         sum += nanos(&other.amount);
     }
+    let reported = attempt.reported_cost.as_ref();
     let currency = reported.map_or("USD", |cost| &cost.currency).to_owned();
     Cost { nanos: sum, known: model.is_some(), currency }
+}
+
+/// The model's cost and its currency, if it is known.
+pub(crate) fn model_cost(attempt: &Attempt) -> Option<(i64, String)> {
+    match &attempt.reported_cost {
+        Some(cost) => Some((nanos(&cost.amount), cost.currency.clone())),
+        None => Some((book_cost(attempt)?, "USD".to_owned())),
+    }
 }
 
 fn book_cost(attempt: &Attempt) -> Option<i64> {

@@ -13,11 +13,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod attempts;
+mod books;
 mod contracts;
 mod costs;
+mod documents;
 mod generate;
 mod hostile;
-mod invoices;
+mod journal;
 mod judge;
 mod money;
 mod oracle;
@@ -30,18 +32,21 @@ mod story;
 mod tests;
 mod traffic;
 
+pub use books::{Books, Line};
 pub use costs::{Cost, cost};
+pub use documents::Document;
 pub use generate::{Plan, generate};
 pub use hostile::{malformed, shuffle_and_duplicate};
-pub use invoices::{Books, Invoice, Line};
+pub use journal::{Entry, Journal};
 pub use money::{minor_units, nanos, round_div};
 pub use oracle::{Dispute, Judged, JudgedWin, Oracle, Posting, Verdict};
 pub use periods::{Period, closed_periods};
 pub use prices::{Price, price};
-pub use pricing::{Counts, Item, Priced, price_period};
+pub use pricing::{Counts, Item, Priced, Tally, Used, price_period};
 pub use report::{By, Figures};
 pub use traffic::{
-    Amount, Assumed, Attempt, Cadence, Charges, Contract, ContractPrice, DAY, Door, Evidence, Fee, FollowUp,
-    HOUR, Kind, MINUTE, Mode, NamedAmount, NegativeFeedback, Reopen, Resolution, RestartedBy, Rule, SECOND,
-    SilenceFrom, Status, Strength, Tier, Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
+    Amount, Assumed, Attempt, Cadence, Charges, Contract, ContractPrice, Corrections, DAY, Door, Evidence,
+    Fee, FollowUp, Grant, HOUR, Kind, MINUTE, Mode, NamedAmount, NegativeFeedback, Reopen, Resolution,
+    RestartedBy, Rule, SECOND, SilenceFrom, Status, Strength, Tier, Traffic, Usage, UsagePrice,
+    WEBHOOK_SOURCE, rfc3339,
 };

@@ -26,6 +26,21 @@ pub enum Item {
     Minimum,
     /// What is beyond the cap.
     BeyondCap,
+    /// What the models of attempts cost.
+    ModelCost {
+        /// Attempts of this action.
+        action: String,
+    },
+    /// What is added to that.
+    MarkUp {
+        /// Attempts of this action.
+        action: String,
+    },
+    /// What a grant of prepaid credits pays.
+    Credits {
+        /// The grant's id.
+        grant: String,
+    },
 }
 
 impl Item {
@@ -38,15 +53,43 @@ impl Item {
             Self::Discount => "discount",
             Self::Minimum => "minimum",
             Self::BeyondCap => "beyond_cap",
+            Self::ModelCost { .. } => "model_cost",
+            Self::MarkUp { .. } => "mark_up",
+            Self::Credits { .. } => "credits",
         }
     }
 }
 
-/// By action and kind, charges less what took them back.
-pub type Counts = BTreeMap<(String, &'static str), i64>;
+/// What one contract version prices in a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// By action and kind, charges less what took them back.
+    pub outcomes: BTreeMap<(String, &'static str), Tally>,
+    /// By action, the attempts that are charged as usage.
+    pub usage: BTreeMap<String, Used>,
+}
 
-/// By action and kind, the sum of the list prices with their signs.
-pub(crate) type Listed = BTreeMap<(String, &'static str), i128>;
+/// Outcomes, less those taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub n: i64,
+    /// The sum of their list prices.
+    pub listed: i128,
+}
+
+/// Attempts that are charged as usage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// How many.
+    pub attempts: i64,
+    /// The sum of the known costs.
+    pub cost: i128,
+    /// How many of the known ones bear a mark-up.
+    pub marked: i64,
+    /// The sum of their costs.
+    pub marked_cost: i128,
+}
 
 /// A line of a period's price under one contract version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,20 +126,9 @@ pub(crate) fn list_price(
     Some(i64::try_from(round_div(amount, i128::from(price.package.unwrap_or(1)))).expect("in range"))
 }
 
-/// What a contract version charges for the outcomes of a period, of which it is in force for `in_force` of
+/// What a contract version charges for a period (1 to 6), of which it is in force for `in_force` of
 /// `period` microseconds.
 pub fn price_period(contract: &Contract, counts: &Counts, in_force: i64, period: i64) -> Vec<Priced> {
-    price_listed(contract, counts, &Listed::new(), in_force, period)
-}
-
-/// The same with what the outcomes of a period cost by themselves, for prices by a share.
-pub(crate) fn price_listed(
-    contract: &Contract,
-    counts: &Counts,
-    listed: &Listed,
-    in_force: i64,
-    period: i64,
-) -> Vec<Priced> {
     let part = |nanos: i128| round_div(nanos * i128::from(in_force), i128::from(period));
     let percent = |of: i128, percent: &Option<String>| {
         let percent = percent.as_ref().map_or(0, |percent| i128::from(nanos(percent)));
@@ -106,16 +138,15 @@ pub(crate) fn price_listed(
 
     let (mut all_confirmed, mut all_assumed) = (0, 0);
     for price in &contract.prices {
-        let count = |kind| counts.get(&(price.action.clone(), kind)).copied().unwrap_or(0);
-        let (confirmed, assumed) = (count("confirmed"), count("assumed"));
-        let sum = |kind| listed.get(&(price.action.clone(), kind)).copied().unwrap_or(0);
+        let tally = |kind| counts.outcomes.get(&(price.action.clone(), kind)).copied().unwrap_or_default();
+        let (confirmed, assumed) = (tally("confirmed"), tally("assumed"));
         let (of_confirmed, of_assumed) = match price.share {
-            Some(_) => (sum("confirmed"), sum("assumed")),
-            None => outcomes(price, confirmed, assumed),
+            Some(_) => (confirmed.listed, assumed.listed),
+            None => outcomes(price, confirmed.n, assumed.n),
         };
         let item = |kind| Item::Outcomes { action: price.action.clone(), kind };
-        lines.push(Priced { item: item("confirmed"), quantity: confirmed, nanos: of_confirmed });
-        lines.push(Priced { item: item("assumed"), quantity: assumed, nanos: of_assumed });
+        lines.push(Priced { item: item("confirmed"), quantity: confirmed.n, nanos: of_confirmed });
+        lines.push(Priced { item: item("assumed"), quantity: assumed.n, nanos: of_assumed });
         all_confirmed += of_confirmed;
         all_assumed += of_assumed;
     }
@@ -144,6 +175,21 @@ pub(crate) fn price_listed(
     for (item, quantity, nanos) in others {
         if nanos != 0 {
             lines.push(Priced { item, quantity, nanos });
+        }
+    }
+
+    for usage in &contract.usage {
+        let used = counts.usage.get(&usage.action).copied().unwrap_or_default();
+        let of_percent = percent(used.marked_cost, &usage.percent);
+        let per_request = usage.per_request.as_ref().map_or(0, |amount| i128::from(nanos(amount)));
+        let mark_up = of_percent + per_request * i128::from(used.marked);
+        for (item, quantity, nanos) in [
+            (Item::ModelCost { action: usage.action.clone() }, used.attempts, used.cost),
+            (Item::MarkUp { action: usage.action.clone() }, used.marked, mark_up),
+        ] {
+            if (quantity, nanos) != (0, 0) {
+                lines.push(Priced { item, quantity, nanos });
+            }
         }
     }
     lines

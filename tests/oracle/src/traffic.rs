@@ -26,6 +26,8 @@ pub struct Traffic {
     pub attempts: Vec<Attempt>,
     /// By time.
     pub resolutions: Vec<Resolution>,
+    /// In any order.
+    pub grants: Vec<Grant>,
 }
 
 /// One version of a customer's contract.
@@ -47,7 +49,54 @@ pub struct Contract {
     pub cap: Option<String>,
     pub discount: Option<String>,
     pub assumed_at_most: Option<String>,
+    pub usage: Vec<UsagePrice>,
+    pub approval: bool,
+    pub shadow: bool,
+    pub corrections: Corrections,
     pub rule: Rule,
+}
+
+/// Attempts of an action at their model's cost and a mark-up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UsagePrice {
+    /// The action.
+    pub action: String,
+    /// Percent of the cost that is added; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<String>,
+    /// What is added for each attempt; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<String>,
+    /// Whether the action has a price as well.
+    #[serde(skip_serializing_if = "is_default")]
+    pub beside_outcomes: bool,
+}
+
+/// Where corrections of earlier periods are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants are RULES' own words")]
+pub enum Corrections {
+    #[default]
+    NextInvoice,
+    CreditNote,
+}
+
+/// Prepaid credits of a customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Unique per customer.
+    pub id: String,
+    /// Whose.
+    pub customer: String,
+    /// How much; a decimal of whole minor units.
+    pub amount: String,
+    /// The contract's.
+    pub currency: String,
+    /// From when on it is valid.
+    pub effective_at: i64,
+    /// From when on no more; `None` is never.
+    pub expires_at: Option<i64>,
 }
 
 /// What its periods are.
@@ -293,6 +342,17 @@ impl Contract {
         });
         if !self.fees.is_empty() {
             contract["fees"] = json!(self.fees);
+        }
+        if !self.usage.is_empty() {
+            contract["usage"] = json!(self.usage);
+        }
+        if self.corrections != Corrections::default() {
+            contract["corrections"] = json!(self.corrections);
+        }
+        for (name, is_so) in [("approval", self.approval), ("shadow", self.shadow)] {
+            if is_so {
+                contract[name] = json!(true);
+            }
         }
         let decimals = [
             ("minimum", &self.minimum),

@@ -1,8 +1,11 @@
 //! Everything the service holds, compared with the oracle's.
 
+mod ledger;
+
+use ledger::{documents, expected_documents, expected_postings, postings, same};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use verdict_oracle::{By, Item, Oracle};
+use verdict_oracle::{By, Oracle};
 use verdict_tests::database::{connect, number, rows};
 use verdict_tests::service::Api;
 
@@ -11,8 +14,12 @@ pub async fn compare(api: &Api, database_url: &str, oracle: &Oracle<'_>, parked:
     let db = connect(database_url).await;
     same("costs", costs(&db).await, expected_costs(oracle));
     same("verdicts", verdicts(&db).await, expected_verdicts(oracle));
-    same("postings", postings(&db).await, expected_postings(oracle));
-    same("invoices", invoices(api).await, expected_invoices(oracle));
+    let held = oracle.postings();
+    let held = held.iter().flat_map(|((customer, case), of_case)| {
+        of_case.iter().map(move |posting| (customer.as_str(), case.as_str(), posting))
+    });
+    same("postings", postings(&db).await, expected_postings(held));
+    documents(api).await.same_as(expected_documents(&oracle.documents()));
     for by in ["customer", "agent", "model", "reason", "day"] {
         same(&format!("report by {by}"), report(api, by).await, expected_report(oracle, by));
     }
@@ -26,21 +33,6 @@ pub async fn compare(api: &Api, database_url: &str, oracle: &Oracle<'_>, parked:
         i64::try_from(oracle.parked()).unwrap(),
         "each charge without a price is parked, once"
     );
-}
-
-fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
-    what: &str,
-    found: BTreeMap<K, V>,
-    expected: BTreeMap<K, V>,
-) {
-    assert!(!expected.is_empty(), "{what}: the oracle expects nothing");
-    for (key, value) in &expected {
-        assert_eq!(found.get(key), Some(value), "{what}: {key:?} (left: the service, right: the oracle)");
-    }
-    for (key, value) in &found {
-        assert!(expected.contains_key(key), "{what}: {key:?} {value:?} is not the oracle's");
-    }
-    println!("{what}: {} agree", expected.len());
 }
 
 type Costs = BTreeMap<(String, String), (i64, bool, String)>;
@@ -88,114 +80,6 @@ fn expected_verdicts(oracle: &Oracle<'_>) -> Verdicts {
         (key.clone(), plain.collect())
     };
     oracle.verdicts().iter().map(plain).collect()
-}
-
-/// The live postings, netted: what was corrected cancels out.
-type Postings = BTreeMap<(String, String, String, String, String, String, String, i64, i64), (i64, i64)>;
-
-async fn postings(db: &sea_orm::DatabaseConnection) -> Postings {
-    let sql = "SELECT o.customer, o.case_id, o.episode, o.win, o.action, o.agent, o.model, o.effective_at, \
-               c.contract_version, CAST(SUM(o.sign) AS BIGINT), CAST(SUM(c.amount_nanos) AS BIGINT) \
-               FROM outcomes o JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
-               GROUP BY o.customer, o.case_id, o.episode, o.win, o.action, o.agent, o.model, o.effective_at, \
-               c.contract_version";
-    let mut postings = Postings::new();
-    for row in rows(db, sql).await {
-        let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
-        let number = |at: usize| row.try_get_by_index::<i64>(at).unwrap();
-        let key = (text(0), text(1), text(2), text(3), text(4), text(5), text(6), number(7), number(8));
-        postings.insert(key, (number(9), number(10)));
-    }
-    postings.retain(|_, net| *net != (0, 0));
-    postings
-}
-
-fn expected_postings(oracle: &Oracle<'_>) -> Postings {
-    let mut postings = Postings::new();
-    for ((customer, case), of_case) in oracle.postings() {
-        for p in of_case {
-            let key = (
-                customer.clone(),
-                case.clone(),
-                p.episode.clone(),
-                p.kind.to_string(),
-                p.action.clone(),
-                p.agent.clone(),
-                p.model.clone(),
-                p.effective_at,
-                i64::from(p.contract_version),
-            );
-            let net = postings.entry(key).or_insert((0, 0));
-            *net = (net.0 + i64::from(p.sign), net.1 + p.amount_nanos);
-        }
-    }
-    postings.retain(|_, net| *net != (0, 0));
-    postings
-}
-
-/// Period, contract version, item, what it names and the kind; quantity, nanos and minor units.
-type Lines = Vec<(i64, i64, String, Option<String>, Option<String>, i64, i64, i64)>;
-type Invoices = BTreeMap<(String, i64), (i64, String, i64, Lines)>;
-
-fn micros(time: &Value) -> i64 {
-    verdict_domain::time::Timestamp::parse(time.as_str().unwrap()).unwrap().0
-}
-
-async fn invoices(api: &Api) -> Invoices {
-    let mut invoices = Invoices::new();
-    for invoice in api.get_json("/v1/invoices").await.as_array().unwrap() {
-        let text = |value: &Value| value.as_str().unwrap().to_string();
-        let number = |value: &Value| value.as_i64().unwrap();
-        let mut lines: Lines = (invoice["lines"].as_array().unwrap().iter())
-            .map(|line| {
-                let named = |field: &str| line[field].as_str().map(String::from);
-                (
-                    micros(&line["period_start"]),
-                    number(&line["contract_version"]),
-                    text(&line["item"]),
-                    named("action"),
-                    named("kind"),
-                    number(&line["quantity"]),
-                    number(&line["amount_nanos"]),
-                    number(&line["amount_minor"]),
-                )
-            })
-            .collect();
-        lines.sort();
-        let key = (text(&invoice["customer"]), micros(&invoice["period_start"]));
-        let total = number(&invoice["total_minor"]);
-        invoices.insert(key, (micros(&invoice["period_end"]), text(&invoice["currency"]), total, lines));
-    }
-    invoices
-}
-
-fn expected_invoices(oracle: &Oracle<'_>) -> Invoices {
-    let mut invoices = Invoices::new();
-    for invoice in oracle.invoices() {
-        let line = |line: &verdict_oracle::Line| {
-            let (action, kind) = match line.item.clone() {
-                Item::Outcomes { action, kind } => (Some(action), Some(kind.to_string())),
-                Item::Fee { name } => (Some(name), None),
-                _ => (None, None),
-            };
-            (
-                line.period_start,
-                i64::from(line.contract_version),
-                line.item.name().to_string(),
-                action,
-                kind,
-                line.quantity,
-                line.amount_nanos,
-                line.amount_minor,
-            )
-        };
-        let mut lines: Lines = invoice.lines.iter().map(line).collect();
-        lines.sort();
-        let key = (invoice.customer.clone(), invoice.period_start);
-        let value = (invoice.period_end, invoice.currency.clone(), invoice.total_minor, lines);
-        assert!(invoices.insert(key, value).is_none(), "one invoice a period");
-    }
-    invoices
 }
 
 type Report = BTreeMap<(String, String), [i128; 12]>;

@@ -124,8 +124,8 @@ fn an_entry_is_on_the_invoice_of_the_month_it_is_effective_in() {
         .answered("a4", charge("2026-10-31T23:00:00Z"))
         .of_case("c4");
     let closes_at = utc("2026-10-31T23:00:00Z") + 72 * HOUR;
-    assert_eq!(Oracle::new(&traffic, closes_at - 1).invoices().len(), 1);
-    let invoices = Oracle::new(&traffic, closes_at).invoices();
+    assert_eq!(Oracle::new(&traffic, closes_at - 1).documents().len(), 1);
+    let invoices = Oracle::new(&traffic, closes_at).documents();
     let [september, october] = &invoices[..] else { panic!("two invoices") };
     assert_eq!((september.lines[0].quantity, september.total_minor), (1, 79));
     assert_eq!(october.period_start, utc("2026-09-30T22:00:00Z"));
@@ -152,8 +152,8 @@ fn what_is_taken_back_after_its_invoice_lowers_the_next_one() {
     };
     let late = utc("2026-12-01T00:00:00Z");
     let lines = |traffic: &Traffic| {
-        let invoices = Oracle::new(traffic, late).invoices();
-        let line = |invoice: &Invoice| {
+        let invoices = Oracle::new(traffic, late).documents();
+        let line = |invoice: &Document| {
             let [line] = &invoice.lines[..] else { panic!("one line") };
             (
                 rfc3339(invoice.period_start)[..10].to_owned(),
@@ -194,7 +194,7 @@ fn lines_are_grouped_and_rounded_once_to_the_minor_unit() {
         traffic.contracts[0].currency = currency.into();
         traffic.contracts[0].prices[0].amount = Some(amount.into());
         traffic.contracts[0].prices[0].assumed_amount = Some(assumed.into());
-        let invoice = Oracle::new(&traffic, h(1000)).invoices().remove(0);
+        let invoice = Oracle::new(&traffic, h(1000)).documents().remove(0);
         let lines: Vec<_> =
             invoice.lines.iter().map(|line| (kind(line), line.quantity, line.amount_minor)).collect();
         (lines, invoice.total_minor)
@@ -213,8 +213,8 @@ fn the_first_period_contains_the_effective_from() {
     let mut traffic = acme(Rule::default()).answered("a1", h(0));
     traffic.contracts[0].time_zone = "America/New_York".into();
     // August in New York is still going on; September is the first with an invoice.
-    assert!(Oracle::new(&traffic, utc("2026-09-30T00:00:00Z")).invoices().is_empty());
-    let invoices = Oracle::new(&traffic, utc("2026-10-04T04:00:00Z")).invoices();
+    assert!(Oracle::new(&traffic, utc("2026-09-30T00:00:00Z")).documents().is_empty());
+    let invoices = Oracle::new(&traffic, utc("2026-10-04T04:00:00Z")).documents();
     assert_eq!(invoices[0].period_start, utc("2026-09-01T04:00:00Z"));
     assert_eq!(invoices[0].period_end, utc("2026-10-01T04:00:00Z"));
 }

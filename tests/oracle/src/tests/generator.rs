@@ -93,10 +93,10 @@ fn everything_occurs() {
         let versions: BTreeSet<_> =
             oracle.postings().into_values().flatten().map(|posting| posting.contract_version).collect();
         assert_eq!(versions, BTreeSet::from([1, 2]));
-        let invoiced: BTreeSet<_> = oracle.invoices().into_iter().map(|invoice| invoice.currency).collect();
+        let invoiced: BTreeSet<_> = oracle.documents().into_iter().map(|invoice| invoice.currency).collect();
         assert_eq!(invoiced, ["EUR", "JPY", "USD"].map(str::to_owned).into());
         let items: BTreeSet<_> = oracle
-            .invoices()
+            .documents()
             .iter()
             .flat_map(|invoice| &invoice.lines)
             .map(|line| line.item.name())

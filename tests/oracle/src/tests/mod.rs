@@ -1,6 +1,7 @@
 //! Cases worked by hand from the text of the rules.
 
 mod billing;
+mod documents;
 mod fields;
 mod generator;
 mod pricing;

@@ -19,6 +19,11 @@ fn flat(amount: &str) -> ContractPrice {
     ContractPrice { amount: some(amount), ..ContractPrice::default() }
 }
 
+fn counts(of: [((String, &'static str), i64); 2]) -> Counts {
+    let outcomes = of.into_iter().map(|(key, n)| (key, Tally { n, listed: 0 })).collect();
+    Counts { outcomes, ..Counts::default() }
+}
+
 /// The lines of so many confirmed and assumed outcomes in short, in millionths.
 fn lines_for(
     contract: &Contract,
@@ -27,7 +32,7 @@ fn lines_for(
     (in_force, period): (i64, i64),
 ) -> Vec<(String, i64, i128)> {
     let key = |kind| ("support.resolution".to_owned(), kind);
-    let counts = Counts::from([(key("confirmed"), confirmed), (key("assumed"), assumed)]);
+    let counts = counts([(key("confirmed"), confirmed), (key("assumed"), assumed)]);
     let short = |line: Priced| {
         let name = match &line.item {
             Item::Outcomes { kind, .. } => (*kind).to_owned(),
@@ -104,7 +109,7 @@ fn without_a_price_of_their_own_assumed_outcomes_climb_the_same_ladder() {
     // A third is rounded to the nano, the rest is the other's.
     let contract = priced(ContractPrice { package: Some(3), ..flat("1") });
     let key = |kind| ("support.resolution".to_owned(), kind);
-    let counts = Counts::from([(key("confirmed"), 2), (key("assumed"), 1)]);
+    let counts = counts([(key("confirmed"), 2), (key("assumed"), 1)]);
     let nanos: Vec<_> = price_period(&contract, &counts, 1, 1).iter().map(|line| line.nanos).collect();
     assert_eq!(nanos, [666_666_667, 333_333_333]);
 }
@@ -224,7 +229,7 @@ fn invoiced(oracle: &Oracle) -> Vec<Vec<(i64, &'static str, i64, i64)>> {
         let days = (line.period_start - T).div_euclid(DAY);
         (days, line.item.name(), line.quantity, line.amount_minor)
     };
-    oracle.invoices().iter().map(|invoice| invoice.lines.iter().map(line).collect()).collect()
+    oracle.documents().iter().map(|invoice| invoice.lines.iter().map(line).collect()).collect()
 }
 
 #[test]
@@ -256,7 +261,7 @@ fn a_late_outcome_is_billed_by_what_its_period_costs_more() {
     // Nothing was known before: all of it is on October's, under September.
     let late = Oracle::new(&traffic, h(70 * 24)).with_facts_from(h(34 * 24));
     assert_eq!(invoiced(&late), [[(0, "outcomes", 3, 250)]]);
-    assert_eq!(late.invoices()[0].period_start, h(30 * 24));
+    assert_eq!(late.documents()[0].period_start, h(30 * 24));
 }
 
 #[test]
