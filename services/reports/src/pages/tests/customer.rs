@@ -14,9 +14,9 @@ use verdict_domain::period::Period;
 use verdict_domain::pricing::Item;
 use verdict_domain::spend::{Estimate, EstimatedPeriod};
 use verdict_domain::time::Timestamp;
-use verdict_store::evidence::Outcome;
 use verdict_store::invoices::{Invoice, Kind};
 use verdict_store::ledger::Charge;
+use verdict_store::statement::Outcome;
 
 fn at(name: &str) -> At {
     At { base: "/c/AbC".into(), name: name.into() }
