@@ -17,5 +17,5 @@ mod rate;
 pub mod stripe;
 
 pub use close::{close_periods, open_periods};
-pub use push::{Backoff, push_next};
+pub use push::{Backoff, VoidAsked, push_next, void};
 pub use rate::rate_outcomes;

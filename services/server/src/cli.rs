@@ -2,6 +2,7 @@
 
 mod cases;
 mod disputes;
+mod invoices;
 mod sources;
 
 use crate::amqp;
@@ -9,18 +10,17 @@ use crate::clock::wall_clock;
 use crate::config::{Config, parse_start};
 use crate::contract::{self, Format};
 use crate::http::{Scope, api_description, new_key};
-use crate::replay::{Replayed, replay};
+use crate::replay::{Replayed, Settled, replay, settle};
 use crate::serve::{Role, serve};
 use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use verdict_domain::contract::Contract;
-use verdict_domain::money::minor_decimal;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
 use verdict_reports::{Query, csv, group_by, table};
-use verdict_store::{Store, access, attempts, contracts, invoices, parked};
+use verdict_store::{Store, access, attempts, contracts, parked};
 
 /// Outcome-based billing: pay per successful resolution.
 #[derive(Debug, Parser)]
@@ -52,7 +52,7 @@ enum Command {
     Contracts(Contracts),
     /// Invoices.
     #[command(subcommand)]
-    Invoices(Invoices),
+    Invoices(invoices::Invoices),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -129,17 +129,6 @@ enum Contracts {
 }
 
 #[derive(Debug, Subcommand)]
-enum Invoices {
-    /// Lists, the newest first.
-    List,
-    /// Sends a local draft (made while no Stripe key was set) to Stripe. One that is there already stays as it is.
-    Push {
-        /// Its id.
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum ParkedCommand {
     /// Lists, the oldest first.
     List,
@@ -147,6 +136,15 @@ enum ParkedCommand {
     Show {
         /// Its id.
         id: String,
+    },
+    /// Takes an errand to Stripe, which somebody put right there by hand, as done: it is not sent any more, and the
+    /// customer's others go on.
+    Settle {
+        /// Its id.
+        id: String,
+        /// What was done, for whoever asks later.
+        #[arg(long)]
+        because: String,
     },
     /// Tries one again, or all.
     Replay {
@@ -223,7 +221,7 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
-        Command::Invoices(command) => invoices_of(&store, command).await,
+        Command::Invoices(command) => invoices::run(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
@@ -307,37 +305,6 @@ async fn contracts(store: &Store, command: Contracts) -> Outcome {
     Ok(())
 }
 
-async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
-    match command {
-        Invoices::List => {
-            for invoice in invoices::list(store, 10_000).await? {
-                let total = minor_decimal(invoice.total_minor, invoice.currency);
-                let state = invoice.stripe_status.as_deref().unwrap_or("local draft");
-                println!(
-                    "{}  {}  {total} {}  {state}",
-                    invoice.id,
-                    invoice.customer,
-                    invoice.currency.code()
-                );
-            }
-        }
-        Invoices::Push { id } => {
-            let invoice =
-                invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
-            let tx = store.begin().await?;
-            let new = verdict_store::outbox::send_later(&tx, &invoice.id).await?;
-            tx.commit().await?;
-            match new {
-                true => println!("in line for Stripe"),
-                false => println!(
-                    "it was sent before: see its state in `verdict invoices list`, and `verdict parked list`"
-                ),
-            }
-        }
-    }
-    Ok(())
-}
-
 async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -> Outcome {
     match command {
         ParkedCommand::List => {
@@ -367,6 +334,13 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
             std::io::stdout().write_all(&thing.body)?;
             println!();
         }
+        ParkedCommand::Settle { id, because } => match settle(store, &id, &because, wall_clock()).await? {
+            Settled::Done => println!("settled"),
+            Settled::NotFound => return Err(format!("nothing is parked under `{id}`").into()),
+            Settled::NoErrand => {
+                return Err(format!("`{id}` is no parked errand to Stripe: only such can be settled").into());
+            }
+        },
         ParkedCommand::Replay { id, all } => {
             let ids = match (id, all) {
                 (Some(id), _) => vec![id],

@@ -10,6 +10,7 @@ mod pages;
 mod problem;
 mod reports;
 mod sources;
+mod void;
 mod webhooks;
 
 pub use access::{Scope, new_key};
@@ -88,6 +89,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_contracts)
         .service(billing::list_invoices)
         .service(billing::get_invoice)
+        .service(void::void_invoice)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
