@@ -68,6 +68,10 @@ impl Invoice {
         self.due - self.amount_paid
     }
 
+    pub fn paid_through_stripe(&self) -> i64 {
+        self.amount_paid - self.paid_off_stripe
+    }
+
     pub fn number(&self) -> &str {
         self.number.as_deref().unwrap_or_default()
     }

@@ -23,8 +23,6 @@ pub(crate) struct Item {
     pub currency: String,
     pub description: Option<String>,
     pub metadata: Metadata,
-    /// Whether it was said that tax comes on top: automatic tax takes no other.
-    pub tax_on_top: bool,
 }
 
 impl Item {
@@ -132,7 +130,7 @@ impl World {
             Some(id) => self.room_on(id, &customer, currency, tax_on_top && amount >= 0)?,
         };
         let id = self.next_id("ii");
-        let item = Item { id, created: self.now, customer, invoice, amount, currency, description, metadata, tax_on_top };
+        let item = Item { id, created: self.now, customer, invoice, amount, currency, description, metadata };
         let shown = item.show();
         self.items.push(item);
         self.emit("invoiceitem.created", shown.clone());
