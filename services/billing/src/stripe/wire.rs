@@ -189,7 +189,7 @@ mod tests {
 
     /// The kind of an error, and the wait it asks for.
     fn kind(status: u16, stripes: bool) -> (char, Option<u64>) {
-        let body = stripes.then(|| ErrorBody { error: ErrorReply { message: None, code: None } });
+        let body = stripes.then_some(ErrorBody { error: ErrorReply { message: None, code: None } });
         let seconds = |wait: Option<Duration>| wait.map(|wait| wait.as_secs());
         match refusal(status, Some(Duration::from_secs(9)), body) {
             StripeError::Refused { .. } => ('R', None),
