@@ -42,7 +42,11 @@ impl MigratorTrait for Migrator {
             "0014_values",
             "0015_usage",
             "0016_documents",
+            "0017_chain",
             "0018_stripe_customers",
+            "0021_page_links",
+            "0023_trials",
+            "0024_buckets",
         ]
     }
 }

@@ -1,6 +1,7 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*; and whether all of it agrees.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe; what an open
+//! period comes to so far, and the alerts at shares of its bounds; reconciliation.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -11,11 +12,21 @@
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 
+mod approve;
+mod books;
 mod close;
+mod credits;
+mod estimate;
 mod push;
 mod rate;
+pub mod reconcile;
 pub mod stripe;
+mod watch;
 
+pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
+pub use credits::{GrantError, GrantRequest, grant};
+pub use estimate::estimate;
 pub use push::{Backoff, VoidAsked, push_next, void};
 pub use rate::rate_outcomes;
+pub use watch::watch_spend;

@@ -1,11 +1,10 @@
 //! The step that prices posted outcomes.
 
-use std::collections::BTreeMap;
-use verdict_domain::contract::{Contract, in_force};
+use std::collections::{BTreeMap, BTreeSet};
+use verdict_domain::contract::{Contract, Unpriced, in_force};
 use verdict_domain::economics::{Bucket, Cell, Figures};
 use verdict_domain::invoice;
-use verdict_domain::ledger::Row;
-use verdict_domain::money::Money;
+use verdict_domain::ledger::{EntryKind, Row};
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::CaseKey;
 use verdict_store::ledger::Charge;
@@ -55,10 +54,17 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         .map(|charge| ((charge.key, charge.seq), (charge.origin_at, charge.charge)))
         .collect();
 
+    // What has no price and was taken back by a correction needs none: both come to nothing.
+    let corrected: BTreeSet<(CaseKey, i64)> = outcomes
+        .iter()
+        .filter(|(_, row)| row.entry.kind == EntryKind::Correction)
+        .filter_map(|(key, row)| Some((key.clone(), row.reverses?)))
+        .collect();
     let mut charges = Vec::new();
-    let mut parked = Vec::new();
+    let (mut parked, mut settled) = (Vec::new(), Vec::new());
     let mut revenue: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
     for (key, row) in outcomes {
+        let corrected = corrected.contains(&(key.clone(), row.seq));
         let versions = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
         let (origin_at, charge) = match row.reverses {
             // What it reverses comes before it. If that has no price (and is parked), this waits with it.
@@ -69,7 +75,12 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
             None => match price(versions, &row) {
                 Ok(charge) => (row.entry.effective_at, charge),
                 Err(reason) => {
-                    parked.push(unpriced(&key, &row, reason));
+                    let row = unpriced(&key, &row, reason);
+                    if corrected {
+                        settled.push(row)
+                    } else {
+                        parked.push(row)
+                    }
                     continue;
                 }
             },
@@ -91,35 +102,48 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
     ledger::charge(&tx, &charges, now).await?;
     figures::add(&tx, revenue).await?;
     parked::park(&tx, &parked, now).await?;
+    for thing in settled {
+        parked::set_replayed(&tx, &thing.id(), now).await?;
+    }
     tx.commit().await?;
     Ok(true)
 }
 
 fn opposite(charge: &invoice::Charge) -> Result<invoice::Charge, StoreError> {
     let amount = charge.amount.negated().map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(invoice::Charge { quantity: -charge.quantity, amount, ..charge.clone() })
+    // Values are never the least integer: they are read as 0 or more.
+    let value = charge.value.map(|value| -value);
+    Ok(invoice::Charge { quantity: -charge.quantity, amount, value, ..charge.clone() })
 }
 
-fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
+/// The charge of an outcome, by the version in force when it takes effect; else why there is none.
+pub(crate) fn price(versions: &[Contract], row: &Row) -> Result<invoice::Charge, String> {
     let entry = &row.entry;
     let at = entry.effective_at;
     let contract = in_force(versions, at).ok_or_else(|| {
         format!("no contract is in force at {at}: put one with effective_from not after it")
     })?;
     let version = contract.version;
-    let amount: Money = contract
-        .list_price(&entry.action, entry.win)
-        .ok_or_else(|| {
-            let action = &entry.action;
+    let (action, win) = (&entry.action, entry.win.as_str());
+    let amount = contract.list_price(action, entry.win, entry.value).map_err(|problem| match problem {
+        Unpriced::NoPrice => {
             format!("contract version {version} has no price for `{action}`: put a version that has")
-        })?
-        .map_err(|error| format!("contract version {version}: {error}"))?;
+        }
+        Unpriced::NoValue(currency) | Unpriced::OtherCurrency { contract: currency, .. } => format!(
+            "contract version {version}: {problem}: send a resolution `{win}` of this case with a `value` in {code}, \
+             `occurred_at` from its deciding answer until {at}; or put a version with another price for `{action}`",
+            code = currency.code()
+        ),
+        Unpriced::Money(error) => format!("contract version {version}: {error}"),
+    })?;
+    let value = entry.value.filter(|value| value.currency == contract.currency).map(|value| value.nanos);
     Ok(invoice::Charge {
         action: entry.action.clone(),
         win: entry.win,
         contract_version: version,
         quantity: entry.sign,
         amount,
+        value,
     })
 }
 

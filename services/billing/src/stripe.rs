@@ -11,11 +11,13 @@
 mod credit_notes;
 mod customers;
 mod invoices;
+mod reconcile;
 mod wire;
 
 pub use credit_notes::{Credit, CreditNoteState, NewCreditNote, Split};
 pub use customers::NewCustomer;
 pub use invoices::{Collection, InvoiceState, InvoiceStatus, ItemState, LineState, NewInvoice, NewItem};
+pub use reconcile::{Seen, SeenPage};
 
 use miniserde::Deserialize;
 use std::collections::{BTreeMap, HashMap};

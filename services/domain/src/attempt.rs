@@ -122,8 +122,12 @@ pub struct Attempt {
     pub model: String,
     /// What the provider counted.
     pub usage: Usage,
+    /// Whether the sender estimated these counts, rather than the provider counting them.
+    pub usage_estimated: bool,
     /// What it cost, frozen when it was recorded.
     pub cost: Cost,
+    /// What the outcome is worth that it works toward, as its sender says; never negative.
+    pub value: Option<Money>,
     /// Where the model's cost is from: `reported`, a price book's version, or `None` when unknown.
     pub price_source: Option<String>,
     /// When it began.

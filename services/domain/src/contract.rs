@@ -184,6 +184,17 @@ impl Price {
         }
     }
 
+    /// The share of a value, raised to what an outcome costs at least, and then lowered to what it costs at most.
+    fn of_value(&self, share: &str, value: i64) -> Result<i64, MoneyError> {
+        let bound = |given: &Option<String>| given.as_deref().map(money::parse_nanos).transpose();
+        let percent = i128::from(money::parse_nanos(share)?);
+        let of_it =
+            money::divide_half_away(i128::from(value) * percent, i128::from(100 * money::NANOS_PER_UNIT))
+                .ok_or(MoneyError::Overflow)?;
+        let raised = bound(&self.at_least)?.map_or(of_it, |least| of_it.max(least));
+        Ok(bound(&self.at_most)?.map_or(raised, |most| raised.min(most)))
+    }
+
     /// Whether assumed outcomes have a price of their own.
     pub(crate) fn has_assumed_price(&self) -> bool {
         self.assumed_amount.is_some() || !self.assumed_tiers.is_empty()
@@ -334,20 +345,53 @@ impl Contract {
         warnings
     }
 
-    /// The list price of one outcome; `None` if no price covers the action. What it costs in the end depends on how many
-    /// there are in its period ([`pricing::price`]).
-    pub fn list_price(&self, action: &str, win: WinKind) -> Option<Result<Money, MoneyError>> {
-        let price = self.prices.iter().find(|price| price.action == action)?;
+    /// The list price of one outcome that is worth `value`. What it costs in the end may depend on how many there are in
+    /// its period ([`pricing::price`]).
+    pub fn list_price(&self, action: &str, win: WinKind, value: Option<Money>) -> Result<Money, Unpriced> {
+        let price = self.prices.iter().find(|price| price.action == action).ok_or(Unpriced::NoPrice)?;
+        if let Some(share) = &price.share {
+            let value = value.ok_or(Unpriced::NoValue(self.currency))?;
+            if value.currency != self.currency {
+                return Err(Unpriced::OtherCurrency { value: value.currency, contract: self.currency });
+            }
+            let nanos = price.of_value(share, value.nanos)?;
+            return Ok(Money { nanos, currency: self.currency });
+        }
         let (amount, tiers) = price.of(win);
         let amount = amount.or(tiers.first().map(|tier| tier.amount.as_str())).unwrap_or("0");
         let of_one = |nanos: i64| {
             let package = i128::from(price.package.unwrap_or(1).max(1));
             money::divide_half_away(i128::from(nanos), package).ok_or(MoneyError::Overflow)
         };
-        Some(
-            money::parse_nanos(amount).and_then(of_one).map(|nanos| Money { nanos, currency: self.currency }),
-        )
+        let nanos = money::parse_nanos(amount).and_then(of_one)?;
+        Ok(Money { nanos, currency: self.currency })
     }
+}
+
+/// Why an outcome has no list price under a contract version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unpriced {
+    /// The version has no price for the action.
+    #[error("it has no price for this action")]
+    NoPrice,
+    /// The price is a share of the outcome's value, and nobody said what that is. With the contract's currency.
+    #[error("its price is a share of the outcome's value, and no fact tells a value in {}", .0.code())]
+    NoValue(Currency),
+    /// The price is a share of the outcome's value, which is in another currency.
+    #[error(
+        "its price is a share of the outcome's value, which must be in {}, and is in {}",
+        .contract.code(),
+        .value.code()
+    )]
+    OtherCurrency {
+        /// The value's.
+        value: Currency,
+        /// The contract's.
+        contract: Currency,
+    },
+    /// The price is no amount, or does not fit.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
 }
 
 /// The version that a case follows: the one in force at its earliest attempt. `facts` are in order.

@@ -3,25 +3,27 @@
 //! A case's contribution is a function of its judgement. The figures of a day are the sum of all
 //! contributions (and of the posted charges); when a judgement moves, the difference is posted.
 
-use crate::attempt::{Status, stored_as_text};
+use crate::attempt::{FailureReason, Status, stored_as_text};
 use crate::fact::Fact;
 use crate::judge::{Episode, LossReason, Verdict, WinKind};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Where a figure belongs. The first four hold costs of attempts, the next four count outcomes, the
+/// Where a figure belongs. The first five hold costs of attempts, the next four count outcomes, the
 /// last holds revenue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bucket {
     /// Attempts of episodes that are not decided.
     Pending,
-    /// Attempts of won episodes.
+    /// Attempts of won and charged episodes.
     Won,
-    /// Failed attempts of won episodes.
+    /// Failed attempts of won and charged episodes.
     Retry,
-    /// Attempts of failed or void episodes.
+    /// Attempts of episodes that were resolved and are not charged.
+    Free,
+    /// Attempts of failed episodes, and of those whose win was taken back.
     Lost,
     /// Outcomes that were confirmed.
     Confirmed,
@@ -39,6 +41,7 @@ stored_as_text!(Bucket {
     Pending = "pending",
     Won = "won",
     Retry = "retry",
+    Free = "free",
     Lost = "lost",
     Confirmed = "confirmed",
     Assumed = "assumed",
@@ -128,16 +131,21 @@ pub fn contribution(
     for episode in episodes {
         let Some(verdict) = episode.verdict else { continue };
         let mut last = None;
-        for fact in &facts[episode.facts.clone()] {
+        let own = &facts[episode.facts.clone()];
+        for fact in own {
             let Some(attempt) = fact.attempt() else { continue };
             last = Some(attempt);
             let (bucket, reason) = match verdict {
                 Verdict::Pending => (Bucket::Pending, "-"),
+                Verdict::Won(_) if !episode.charged => (Bucket::Free, "not_charged"),
                 Verdict::Won(_) if attempt.status == Status::Failed => {
                     (Bucket::Retry, attempt.failure_reason.map_or("unspecified", |reason| reason.as_str()))
                 }
                 Verdict::Won(_) => (Bucket::Won, "-"),
-                Verdict::Failed(reason) | Verdict::Void(reason) => (Bucket::Lost, reason.as_str()),
+                // It was resolved, and the operator gave way.
+                Verdict::Void(LossReason::Dispute) => (Bucket::Free, LossReason::Dispute.as_str()),
+                Verdict::Void(_) => (Bucket::Lost, "late_void"),
+                Verdict::Failed(reason) => (Bucket::Lost, cause(reason, own)),
             };
             let cell = Cell {
                 day: fact.at.day(),
@@ -175,6 +183,28 @@ pub fn contribution(
         add(&mut sum, cell, Figures { outcomes: 1, ..Figures::default() })?;
     }
     Ok(sum)
+}
+
+/// Why the attempts of a failed episode were for nothing.
+fn cause(reason: LossReason, facts: &[Fact]) -> &'static str {
+    let last_failed = || {
+        let failed =
+            facts.iter().filter_map(Fact::attempt).filter(|attempt| attempt.status == Status::Failed);
+        failed.last().and_then(|attempt| attempt.failure_reason)
+    };
+    match reason {
+        LossReason::Unresolved => "silence",
+        LossReason::NoAnswer => match last_failed() {
+            Some(FailureReason::AgentError | FailureReason::ToolError | FailureReason::Refused) => {
+                "agent_error"
+            }
+            Some(FailureReason::ProviderError | FailureReason::RateLimited | FailureReason::Timeout) => {
+                "provider_error"
+            }
+            None => reason.as_str(),
+        },
+        reason => reason.as_str(),
+    }
 }
 
 /// What turns `old` into `new`; cells that stay as they are do not appear.

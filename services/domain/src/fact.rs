@@ -1,6 +1,7 @@
 //! The facts of a case: what the judge reads.
 
 use crate::attempt::{Cost, FailureReason, Status, stored_as_text};
+use crate::money::Money;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,8 @@ pub struct ResolutionFact {
     pub score: Option<i64>,
     /// For a dispute the name of the episode, for a decision the id of the dispute.
     pub about: Option<String>,
+    /// What the outcome is worth, as whoever speaks of it says; never negative.
+    pub value: Option<Money>,
     /// How much it proves.
     pub strength: Strength,
 }
@@ -119,6 +122,8 @@ pub struct AttemptFact {
     pub model: String,
     /// At what cost.
     pub cost: Cost,
+    /// What the outcome is worth, as the attempt's sender says; never negative.
+    pub value: Option<Money>,
 }
 
 /// What a fact says.
@@ -155,6 +160,14 @@ impl Fact {
         match &self.said {
             Said::Attempt(_) => None,
             Said::Resolution(resolution) => Some(resolution),
+        }
+    }
+
+    /// What it says that the outcome is worth.
+    pub fn value(&self) -> Option<Money> {
+        match &self.said {
+            Said::Attempt(attempt) => attempt.value,
+            Said::Resolution(resolution) => resolution.value,
         }
     }
 

@@ -77,6 +77,8 @@ pub struct Win {
     pub answer: usize,
     /// The fact that speaks for it, if one does (silence has none): an index into the facts.
     pub evidence: Option<usize>,
+    /// The fact that says what the outcome is worth, if one does: an index into the facts.
+    pub valued: Option<usize>,
 }
 
 /// One episode of a case: the stretch between two re-opens.

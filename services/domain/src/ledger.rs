@@ -4,6 +4,7 @@
 use crate::attempt::stored_as_text;
 use crate::fact::Fact;
 use crate::judge::{Episode, LossReason, Verdict, WinKind};
+use crate::money::Money;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,8 @@ pub struct Entry {
     pub agent: String,
     /// The deciding answer's model.
     pub model: String,
+    /// What the outcome is worth: never negative, whatever the sign.
+    pub value: Option<Money>,
     /// The moment that decides the period and, for a charge, the contract version.
     pub effective_at: Timestamp,
     /// Why it was taken back.
@@ -83,6 +86,7 @@ pub fn entries(facts: &[Fact], episodes: &[Episode]) -> Vec<Entry> {
             action: answer.action.clone(),
             agent: answer.agent.clone(),
             model: answer.model.clone(),
+            value: win.valued.and_then(|at| facts[at].value()),
             effective_at: win.settles_at,
             reason: None,
             facts: ids(None),
@@ -161,6 +165,7 @@ fn same(a: &Entry, b: &Entry) -> bool {
         && a.action == b.action
         && a.agent == b.agent
         && a.model == b.model
+        && a.value == b.value
         && a.effective_at == b.effective_at
         && a.reason == b.reason
 }

@@ -1,7 +1,7 @@
 //! What Verdict knows about outcomes, prices and costs, as pure functions over plain data.
 //!
 //! Owns: money, time, attempts and resolutions as facts, the judge of a case, the ledger of outcomes,
-//! contracts, what a period costs, periods, invoices, the buckets that costs fall into.
+//! contracts, what a period costs, which bounds that reaches, periods, invoices, the buckets that costs fall into.
 //! Does not own: storage, wire formats, price books, clocks, randomness, any IO.
 //!
 //! Invariants:
@@ -12,6 +12,7 @@
 
 pub mod attempt;
 pub mod contract;
+pub mod document;
 pub mod economics;
 pub mod fact;
 pub mod invoice;
@@ -21,4 +22,5 @@ pub mod money;
 pub mod period;
 pub mod pricing;
 pub mod rule;
+pub mod spend;
 pub mod time;

@@ -4,9 +4,10 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use verdict_domain::contract::Contract;
+use verdict_domain::contract::{Contract, Unpriced};
 use verdict_domain::invoice::{Billed, Counted, Draft, Key, draft};
 use verdict_domain::judge::WinKind::{self, Assumed, Confirmed};
+use verdict_domain::money::{Currency, Money};
 use verdict_domain::period::Period;
 use verdict_domain::pricing::{Counts, Item, Part, Priced, price};
 use verdict_domain::time::Timestamp;
@@ -369,10 +370,30 @@ fn more_taken_back_than_charged_is_negative() {
 
 #[test]
 fn a_list_price_is_of_one() {
-    let list = |contract: &Contract, win: WinKind| contract.list_price(ACTION, win).unwrap().unwrap().nanos;
+    let list = |contract: &Contract, win: WinKind| contract.list_price(ACTION, win, None).unwrap().nanos;
     // 48: The first tier's; a hundredth of a package; a third of 2, rounded to the nano.
     assert_eq!(list(&one_price(&json!({ "tiers": tiers() })), Assumed), 1_000_000_000);
     assert_eq!(list(&one_price(&json!({ "amount": "80", "package": 100 })), Confirmed), 800_000_000);
     let thirds = one_price(&json!({ "amount": "1", "assumed_tiers": [{ "amount": "2" }], "package": 3 }));
     assert_eq!((list(&thirds, Confirmed), list(&thirds, Assumed)), (333_333_333, 666_666_667));
+}
+
+#[test]
+fn a_share_is_of_the_value_within_its_bounds() {
+    let contract = one_price(&json!({ "share": "20", "at_least": "1", "at_most": "50" }));
+    let usd = |nanos| Some(Money { nanos, currency: Currency::USD });
+    let list = |value| contract.list_price(ACTION, Confirmed, value).map(|price| price.nanos);
+    // 20 percent of 100; of 2, raised to 1; of 251, lowered to 50; and of 3 nanos a half, rounded up.
+    assert_eq!(list(usd(100_000_000_000)), Ok(20_000_000_000));
+    assert_eq!(list(usd(2_000_000_000)), Ok(1_000_000_000));
+    assert_eq!(list(usd(251_000_000_000)), Ok(50_000_000_000));
+    let half = one_price(&json!({ "share": "50" }));
+    assert_eq!(half.list_price(ACTION, Assumed, usd(3)).map(|price| price.nanos), Ok(2));
+    assert_eq!(half.list_price(ACTION, Assumed, usd(0)).map(|price| price.nanos), Ok(0));
+    // Nothing told, and told in another currency: no price, and never free.
+    assert_eq!(list(None), Err(Unpriced::NoValue(Currency::USD)));
+    let euros = Some(Money { nanos: 100_000_000_000, currency: Currency::EUR });
+    let other = Unpriced::OtherCurrency { value: Currency::EUR, contract: Currency::USD };
+    assert_eq!(list(euros), Err(other));
+    assert_eq!(contract.list_price("else", Confirmed, euros), Err(Unpriced::NoPrice));
 }

@@ -25,6 +25,8 @@ pub(crate) fn accept(event: AttemptEvent, book: &PriceBook, now: Timestamp) -> R
     }
     let usage = usage(&event)?;
     let (cost, price_source) = cost(&event, &usage, book)?;
+    let value = event.value.as_ref().map(|value| money::parse_value(&value.amount, &value.currency));
+    let value = value.transpose().map_err(|problem| format!("value.{problem}"))?;
     let details = details(&event)?;
     Ok(Attempt {
         id: event.id,
@@ -35,7 +37,9 @@ pub(crate) fn accept(event: AttemptEvent, book: &PriceBook, now: Timestamp) -> R
         provider: event.provider,
         model: event.model,
         usage,
+        usage_estimated: event.usage.is_some_and(|usage| usage.estimated),
         cost,
+        value,
         price_source,
         started_at: event.started_at,
         ended_at: event.ended_at,

@@ -68,6 +68,9 @@ pub struct AttemptEvent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[validate(length(max = 16), nested)]
     pub other_costs: Vec<NamedAmountEvent>,
+    /// What the outcome is worth that it works toward, for prices by a share of it: from 0 to below 100,000,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<AmountEvent>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
@@ -119,9 +122,12 @@ pub struct UsageEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(max = MAX_TOKENS))]
     pub reasoning_tokens: Option<u64>,
+    /// Whether these counts are the sender's estimate, rather than what the provider counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
-/// A non-negative amount below 100,000 units of an ISO 4217 currency.
+/// A non-negative amount of an ISO 4217 currency: a cost is below 100,000 units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AmountEvent {
@@ -357,10 +363,12 @@ fn from_proto(attempt: proto::Attempt) -> Result<AttemptEvent, String> {
             cache_write_tokens: usage.cache_write_tokens,
             output_tokens: usage.output_tokens,
             reasoning_tokens: usage.reasoning_tokens,
+            estimated: usage.estimated,
         }),
         reported_cost: attempt
             .reported_cost
             .map(|cost| AmountEvent { amount: cost.amount, currency: cost.currency }),
+        value: attempt.value.map(|value| AmountEvent { amount: value.amount, currency: value.currency }),
         other_costs: attempt
             .other_costs
             .into_iter()

@@ -4,10 +4,13 @@ mod sentence;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
+mod told;
 mod view;
 mod words;
 
 pub use text::text;
+pub use told::explain_to_customer;
+pub(crate) use told::told_to_customer;
 pub use view::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
     HeldEpisode,
@@ -244,6 +247,7 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
         author: None,
         reason: None,
         evidence: None,
+        value: fact.value().map(AmountView::of),
         attempt: None,
         recorded_at: event.recorded_at,
     };
@@ -283,6 +287,7 @@ fn billed_view(billed: &Billed) -> BilledView {
         effective_at: entry.effective_at,
         reason: entry.reason.map(|reason| reason.as_str()),
         reverses: billed.row.reverses,
+        value: entry.value.map(AmountView::of),
         amount: price.map(|price| AmountView::of(price.amount)),
         contract_version: price.map(|price| price.contract_version),
         invoice: price.and_then(|price| price.invoice.clone()),

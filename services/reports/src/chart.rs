@@ -17,10 +17,11 @@ pub(crate) const MOST_DAYS: i64 = 400;
 const WHOLE: i128 = 10_000;
 
 /// The parts of a bar from the bottom up. The failures stand on the axis, where they compare best.
-#[allow(clippy::type_complexity)] // four names with what they pick
-const PARTS: [(&str, fn(&Row) -> i64); 4] = [
+#[allow(clippy::type_complexity)] // names with what they pick
+const PARTS: [(&str, fn(&Row) -> i64); 5] = [
     ("lost", |row| row.lost_nanos),
     ("retries", |row| row.retry_nanos),
+    ("free", |row| row.free_nanos),
     ("won", |row| row.won_nanos),
     ("pending", |row| row.pending_nanos),
 ];
@@ -87,7 +88,7 @@ impl<'a> Chart<'a> {
 }
 
 /// How high each part is, in nanos. Costs are not negative; a sum that were could not be drawn, the tables show it.
-fn heights(row: &Row) -> [i128; 4] {
+fn heights(row: &Row) -> [i128; 5] {
     PARTS.map(|(_, nanos)| i128::from(nanos(row).max(0)))
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Counted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Post {
     pub entry: Entry,
-    /// `None`: no contract or price covers it.
+    /// `None`: no contract or price covers it, or its price needs a value that is not told.
     pub amount: Option<Money>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn count(facts: &[Fact], rule: &Rule, versions: &[Contract], now: Tim
     for entry in entries(facts, &judgement.episodes) {
         let amount = match entry.kind {
             EntryKind::Charge => in_force(versions, entry.effective_at)
-                .and_then(|contract| contract.list_price(&entry.action, entry.win)?.ok()),
+                .and_then(|contract| contract.list_price(&entry.action, entry.win, entry.value).ok()),
             // The exact opposite of its charge, which stands before it.
             EntryKind::Void | EntryKind::Correction => posts
                 .iter()

@@ -18,7 +18,7 @@ use verdict_domain::contract::{Contract, Price};
 use verdict_domain::fact::{AttemptFact, Fact, ResolutionFact, ResolutionKind, Said, Strength};
 use verdict_domain::judge::{LossReason, WinKind};
 use verdict_domain::ledger::EntryKind;
-use verdict_domain::money::{self, Currency, Money};
+use verdict_domain::money::{self, Currency, Money, MoneyError};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::history::{self, Beside, Billed, Event, Window};
@@ -96,6 +96,11 @@ pub(crate) struct FactLine {
     pub agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    /// What the outcome is worth, as this fact says: an exact decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_currency: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ResolutionKind>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +136,8 @@ impl FactLine {
             failure_reason: attempt.and_then(|attempt| attempt.failure_reason),
             agent: attempt.map(|attempt| attempt.agent.clone()),
             action: attempt.map(|attempt| attempt.action.clone()),
+            value: fact.value().map(|value| amount(value.nanos, value.currency.code())),
+            value_currency: fact.value().map(|value| value.currency.code().into()),
             resolution: said.map(|said| said.kind),
             score: said.and_then(|said| said.score),
             about: said.and_then(|said| said.about.clone()),
@@ -144,6 +151,8 @@ impl FactLine {
     /// As the judge reads it. The error names the field.
     pub fn fact(&self) -> Result<Fact, String> {
         let missing = |field: &str| format!("facts: `{}` has no `{field}`", self.id);
+        let value = read_money(self.value.as_deref(), self.value_currency.as_deref())
+            .map_err(|error| format!("facts: `{}`: value: {error}", self.id))?;
         let said = match (self.attempt, self.resolution) {
             (Some(status), None) => Said::Attempt(AttemptFact {
                 status,
@@ -152,12 +161,14 @@ impl FactLine {
                 action: self.action.clone().ok_or_else(|| missing("action"))?,
                 model: String::new(),
                 cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::XXX },
+                value,
             }),
             (None, Some(kind)) => Said::Resolution(ResolutionFact {
                 kind,
                 score: self.score,
                 about: self.about.clone(),
                 strength: self.strength.ok_or_else(|| missing("strength"))?,
+                value,
             }),
             _ => return Err(missing("attempt` or `resolution")),
         };
@@ -182,6 +193,11 @@ pub(crate) struct BilledLine {
     pub reason: Option<LossReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverses: Option<i64>,
+    /// What the outcome is worth, where a fact says so: an exact decimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_currency: Option<String>,
     /// With its sign; absent for what has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
@@ -205,6 +221,8 @@ impl BilledLine {
             effective_at: entry.effective_at,
             reason: entry.reason,
             reverses: billed.row.reverses,
+            value: entry.value.map(|value| amount(value.nanos, value.currency.code())),
+            value_currency: entry.value.map(|value| value.currency.code().into()),
             amount: price.map(|price| amount(price.amount.nanos, price.amount.currency.code())),
             currency: price.map(|price| price.amount.currency.code().into()),
             contract_version: price.map(|price| price.contract_version),
@@ -214,12 +232,20 @@ impl BilledLine {
 
     /// Its price. The error names the field.
     pub fn money(&self) -> Result<Option<Money>, String> {
-        let (Some(amount), Some(code)) = (&self.amount, &self.currency) else { return Ok(None) };
-        let field = |name: &str| format!("billed: row {}: {name}", self.seq);
-        let nanos = money::parse_nanos(amount).map_err(|error| format!("{}: {error}", field("amount")))?;
-        let currency = money::currency(code).map_err(|error| format!("{}: {error}", field("currency")))?;
-        Ok(Some(Money { nanos, currency }))
+        read_money(self.amount.as_deref(), self.currency.as_deref())
+            .map_err(|error| format!("billed: row {}: amount: {error}", self.seq))
     }
+
+    /// What the outcome is worth. The error names the field.
+    pub fn worth(&self) -> Result<Option<Money>, String> {
+        read_money(self.value.as_deref(), self.value_currency.as_deref())
+            .map_err(|error| format!("billed: row {}: value: {error}", self.seq))
+    }
+}
+
+fn read_money(amount: Option<&str>, code: Option<&str>) -> Result<Option<Money>, MoneyError> {
+    let (Some(amount), Some(code)) = (amount, code) else { return Ok(None) };
+    Ok(Some(Money { nanos: money::parse_nanos(amount)?, currency: money::currency(code)? }))
 }
 
 /// The last line.

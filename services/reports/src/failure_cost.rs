@@ -1,5 +1,6 @@
 //! The failure-cost report: figures by customer, agent, model, reason or day.
 
+use crate::rate::Rate;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -57,15 +58,17 @@ pub struct Row {
     pub attempts: i64,
     /// Of these, whose model cost is unknown: their cost is in no sum.
     pub unknown_cost_attempts: i64,
-    /// Attempts of won episodes that did not fail.
+    /// Attempts of won and charged episodes that did not fail.
     pub won_nanos: i64,
-    /// Failed attempts of won episodes.
+    /// Failed attempts of won and charged episodes.
     pub retry_nanos: i64,
-    /// Attempts of failed and void episodes.
+    /// Attempts of episodes that were resolved and are not charged.
+    pub free_nanos: i64,
+    /// Attempts of failed episodes, and of those whose win was taken back.
     pub lost_nanos: i64,
     /// Attempts of episodes that are not decided.
     pub pending_nanos: i64,
-    /// The four above.
+    /// The five above.
     pub cost_nanos: i64,
     /// Confirmed outcomes.
     pub confirmed: i64,
@@ -81,6 +84,10 @@ pub struct Row {
     pub margin_nanos: Option<i64>,
     /// Cost over confirmed and assumed outcomes of the group (in all currencies); absent without any.
     pub cost_per_resolution_nanos: Option<i64>,
+    /// Margin over attempts: what one more is worth on average (the chance of success times the price, less the cost).
+    pub profit_per_attempt_nanos: Option<i64>,
+    /// How often the episodes that are decided succeeded (in all currencies); absent without any.
+    pub success: Option<Rate>,
 }
 
 /// A failure-cost report.
@@ -139,6 +146,7 @@ fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
         Bucket::Pending => attempts(|row| &mut row.pending_nanos),
         Bucket::Won => attempts(|row| &mut row.won_nanos),
         Bucket::Retry => attempts(|row| &mut row.retry_nanos),
+        Bucket::Free => attempts(|row| &mut row.free_nanos),
         Bucket::Lost => attempts(|row| &mut row.lost_nanos),
         Bucket::Confirmed => count(&mut row.confirmed, figures.outcomes),
         Bucket::Assumed => count(&mut row.assumed, figures.outcomes),
@@ -153,12 +161,14 @@ fn count(to: &mut i64, more: i64) -> Option<()> {
     Some(())
 }
 
-/// Margin and cost per resolution, from the rows of each key together.
+/// What comes of the figures, from the rows of each key together.
 fn derive(rows: &mut [Row]) {
-    let mut wins: BTreeMap<String, i64> = BTreeMap::new();
+    let mut decided: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut currencies: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter() {
-        *wins.entry(row.key.clone()).or_default() += row.confirmed + row.assumed;
+        let (wins, all) = decided.entry(row.key.clone()).or_default();
+        *wins += row.confirmed + row.assumed;
+        *all += row.confirmed + row.assumed + row.failed + row.void;
         if row.cost_nanos != 0 || row.revenue_nanos != 0 {
             *currencies.entry(row.key.clone()).or_default() += 1;
         }
@@ -168,7 +178,11 @@ fn derive(rows: &mut [Row]) {
         if has_money && currencies.get(&row.key) == Some(&1) {
             row.margin_nanos = row.revenue_nanos.checked_sub(row.cost_nanos);
         }
-        let wins = wins.get(&row.key).copied().unwrap_or(0);
+        if let Some(margin) = row.margin_nanos.filter(|_| row.attempts > 0) {
+            row.profit_per_attempt_nanos = divide_half_away(i128::from(margin), i128::from(row.attempts));
+        }
+        let (wins, all) = decided.get(&row.key).copied().unwrap_or_default();
+        row.success = Rate::of(wins, all);
         if wins > 0 && row.cost_nanos != 0 {
             row.cost_per_resolution_nanos = divide_half_away(i128::from(row.cost_nanos), i128::from(wins));
         }

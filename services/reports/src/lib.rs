@@ -1,8 +1,8 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV; the explanation of a case; counting cases again under another rule or from an export; the
-//! pages and their charts.
+//! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export;
+//! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
 //! Invariants:
@@ -11,29 +11,42 @@
 //! - A cost that is unknown is counted beside the sums, never as zero.
 //! - Confirmed and assumed outcomes are told apart wherever they are counted.
 //! - Explaining and counting again only read, and read one moment.
+//! - An export tells nothing of what the attempts cost. A customer's own page tells nothing of costs, models, agents or the
+//!   seller's people either: they are left out before anything is put together.
 //! - An export tells nothing of what the attempts cost.
+//! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
 mod case;
 mod chart;
 mod compared;
 mod count;
+mod evidence;
 mod export;
 mod failure_cost;
 pub mod pages;
 mod preview;
+mod rate;
 mod recount;
 mod rejudge;
+mod statement;
 mod text;
+mod verify;
+mod xlsx;
 
 pub use case::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
-    HeldEpisode, explain, text as case_text,
+    HeldEpisode, explain, explain_to_customer, text as case_text,
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
+pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
+pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
+pub use statement::statement;
 pub use text::{csv, table};
+pub use verify::{Expected, Misfit, Verified, expected, verify};
+pub use xlsx::{XlsxError, xlsx};

@@ -4,16 +4,20 @@
 //! passes these.
 
 mod cases;
+mod customer;
 mod failure_cost;
 mod invoices;
 mod parked;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use cases::{case, cases, delivery};
+pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
-pub use parked::parked;
+pub use parked::{Said, parked};
+pub use sources::{SourceHealth, sources};
 
 use askama::Template;
 use verdict_domain::money::decimal;

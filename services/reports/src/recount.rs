@@ -248,6 +248,7 @@ struct Standing {
     kind: WinKind,
     action: String,
     reason: Option<LossReason>,
+    value: Option<(&'static str, i64)>,
     amount: Option<(&'static str, i64)>,
 }
 
@@ -264,6 +265,7 @@ impl Stands {
             kind: entry.win,
             action: entry.action.clone(),
             reason: entry.reason,
+            value: entry.value.map(parts),
             amount: amount.map(parts),
         };
         let mut entries: Vec<Standing> = counted.posts.iter().map(standing).collect();
@@ -291,6 +293,7 @@ impl Stands {
                     kind: row.kind,
                     action: row.action.clone(),
                     reason: row.reason,
+                    value: row.worth()?.map(parts),
                     amount: money.map(parts),
                 });
             }
@@ -314,7 +317,10 @@ impl std::fmt::Display for Stands {
                     .map_or_else(|| "no price".to_string(), |(code, nanos)| crate::count::shown(nanos, code));
                 let (entry, kind) = (standing.entry.as_str(), standing.kind.as_str());
                 let (episode, at) = (&standing.episode, standing.effective_at);
-                format!("{entry} of `{episode}`, {kind}, {price}, effective {at}")
+                let worth = standing.value.map_or_else(String::new, |(code, nanos)| {
+                    format!(", worth {}", crate::count::shown(nanos, code))
+                });
+                format!("{entry} of `{episode}`, {kind}{worth}, {price}, effective {at}")
             })
             .collect();
         if entries.is_empty() { Ok(()) } else { write!(f, " ({})", entries.join("; ")) }

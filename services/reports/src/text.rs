@@ -3,12 +3,13 @@
 use crate::failure_cost::{FailureCost, Row};
 use verdict_domain::money::{self, decimal};
 
-const HEADINGS: [&str; 15] = [
+pub(crate) const HEADINGS: [&str; 18] = [
     "currency",
     "attempts",
     "unknown cost",
     "won",
     "retries",
+    "free",
     "lost",
     "pending",
     "cost",
@@ -19,6 +20,8 @@ const HEADINGS: [&str; 15] = [
     "revenue",
     "margin",
     "cost/resolution",
+    "profit/attempt",
+    "success",
 ];
 
 /// A table with aligned columns; money to the currency's own decimals, at least two.
@@ -27,7 +30,7 @@ pub fn table(report: &FailureCost) -> String {
     heading.extend(HEADINGS.iter().map(|text| text.to_string()));
     let mut lines = vec![heading];
     lines.extend(report.rows.iter().chain(&report.totals).map(|row| cells(row, rounded)));
-    let widths: Vec<usize> = (0..16)
+    let widths: Vec<usize> = (0..19)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = format!("Failure cost, {} to {} (UTC, end excluded)\n\n", report.from, report.to);
@@ -67,6 +70,7 @@ fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
         row.unknown_cost_attempts.to_string(),
         money(row.won_nanos),
         money(row.retry_nanos),
+        money(row.free_nanos),
         money(row.lost_nanos),
         money(row.pending_nanos),
         money(row.cost_nanos),
@@ -77,6 +81,8 @@ fn cells(row: &Row, money: fn(i64, &str) -> String) -> Vec<String> {
         money(row.revenue_nanos),
         known(row.margin_nanos),
         known(row.cost_per_resolution_nanos),
+        known(row.profit_per_attempt_nanos),
+        row.success.map_or(String::new(), |rate| rate.shown()),
     ]
 }
 
@@ -101,7 +107,7 @@ pub(crate) fn rounded(nanos: i64, currency: &str) -> String {
 }
 
 /// A CSV cell: quoted where it must be, and never one that a spreadsheet would run as a formula.
-fn quoted(cell: &str) -> String {
+pub(crate) fn quoted(cell: &str) -> String {
     let is_number = cell.parse::<f64>().is_ok();
     let cell = if !is_number && cell.starts_with(['=', '+', '-', '@', '\t']) && cell != "-" {
         format!("'{cell}")

@@ -219,6 +219,7 @@ async fn record(
             score: None,
             about: Some(said.about),
             strength: Strength::Operator,
+            value: None,
         },
         reason: Some(said.reason.into()),
         author: Some(author),

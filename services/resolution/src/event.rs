@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 use verdict_domain::fact::{Resolution, ResolutionFact, ResolutionKind, Strength};
+use verdict_domain::money::{self, Money};
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp};
 use verdict_store::{Store, StoreError, resolutions};
 
@@ -36,6 +37,19 @@ pub struct ResolutionEvent {
     /// For `rated`: the score, on the platform's scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<i64>,
+    /// For `confirmed` and `assumed`: what the outcome is worth, for prices by a share of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueEvent>,
+}
+
+/// What an outcome is worth: from 0 to below 100,000,000 units of an ISO 4217 currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValueEvent {
+    /// A decimal such as `120.50`, at most 18 decimals.
+    pub amount: String,
+    /// Such as `EUR`.
+    pub currency: String,
 }
 
 /// The body of a webhook of our own shape (Standard Webhooks' `type`, `timestamp`, `data`).
@@ -69,6 +83,9 @@ pub struct WebhookData {
     /// For `rated`: the score.
     #[serde(default)]
     pub score: Option<i64>,
+    /// For `confirmed` and `assumed`: what the outcome is worth.
+    #[serde(default)]
+    pub value: Option<ValueEvent>,
     /// For `disputed`: the episode, if not the one that it falls into.
     #[serde(default)]
     pub episode: Option<String>,
@@ -99,17 +116,33 @@ fn accept(event: ResolutionEvent, author: &str, now: Timestamp) -> Result<Resolu
         (ResolutionKind::Rated, Some(_)) | (_, None) => {}
         (_, Some(_)) => return Err("score: only `rated` has one".into()),
     }
+    let value =
+        event.value.map(|value| check_value(event.kind, &value.amount, &value.currency)).transpose()?;
     check_time(event.occurred_at, now)?;
     Ok(Resolution {
         id: format!("api:{}", event.id),
         customer: event.customer,
         case: event.case,
         occurred_at: event.occurred_at,
-        said: ResolutionFact { kind: event.kind, score: event.score, about: None, strength: Strength::Api },
+        said: ResolutionFact {
+            kind: event.kind,
+            score: event.score,
+            about: None,
+            strength: Strength::Api,
+            value,
+        },
         reason: event.reason.filter(|reason| !reason.is_empty()),
         author: Some(author.into()),
         evidence: None,
     })
+}
+
+/// What the outcome is worth by a fact of this kind. The error names the field.
+pub(crate) fn check_value(kind: ResolutionKind, amount: &str, currency: &str) -> Result<Money, String> {
+    if !matches!(kind, ResolutionKind::Confirmed | ResolutionKind::Assumed) {
+        return Err("value: only `confirmed` and `assumed` have one".into());
+    }
+    money::parse_value(amount, currency).map_err(|problem| format!("value.{problem}"))
 }
 
 /// Whether a fact can have occurred then.

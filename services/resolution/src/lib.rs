@@ -25,7 +25,7 @@ mod watch;
 
 pub use ask::Client;
 pub use dispute::{DisputeDecision, DisputeRequest, NotDisputed, Taken, decide_dispute, raise_dispute};
-pub use event::{ResolutionEvent, WebhookData, WebhookEvent, read_json, record};
+pub use event::{ResolutionEvent, ValueEvent, WebhookData, WebhookEvent, read_json, record};
 pub use fetch::{fetch_next, poll_if_due};
 pub use judge::judge_cases;
 pub use map::{map_deliveries, replay};

@@ -1,7 +1,7 @@
 //! The step that reads what was stored: documents in; facts, fetches and what must be parked out.
 
 use crate::Sources;
-use crate::event::{check_name, check_time};
+use crate::event::{check_name, check_time, check_value};
 use crate::source::{self, Draft, Event, Origin, Outcome, Quarantine, Source, Stored};
 use crate::watch::note_heard;
 use serde_json::json;
@@ -175,6 +175,8 @@ fn resolution(
     check_name("customer", &draft.customer)?;
     check_name("case", &draft.case)?;
     check_time(draft.occurred_at, now)?;
+    let value = draft.value.as_ref();
+    let value = value.map(|value| check_value(draft.kind, &value.amount, &value.currency)).transpose()?;
     let strength = match delivery.via {
         Via::Webhook => source.strength(),
         Via::Fetch | Via::Poll => Strength::Fetched,
@@ -193,7 +195,7 @@ fn resolution(
         customer: draft.customer,
         case: draft.case,
         occurred_at: draft.occurred_at,
-        said: ResolutionFact { kind: draft.kind, score: draft.score, about: draft.episode, strength },
+        said: ResolutionFact { kind: draft.kind, score: draft.score, about: draft.episode, strength, value },
         reason: draft.reason.map(shortened).filter(|reason| !reason.is_empty()),
         author: None,
         evidence: Some(evidence.to_string()),

@@ -1,17 +1,26 @@
 //! Secrets at rest: sealed under the operator's key with XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), each bound to
-//! the place where it is stored.
+//! the place where it is stored. The same key, by another derived from it, signs the links of customers' pages.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use verdict_store::sources::Sealed;
 
 const NONCE_BYTES: usize = 24;
 
 /// The operator's key. It is never printed.
 #[derive(Clone)]
-pub struct SealKey(XChaCha20Poly1305);
+pub struct SealKey {
+    cipher: XChaCha20Poly1305,
+    /// Signs links, under a key that is derived from the operator's for this alone.
+    links: Hmac<Sha256>,
+}
+
+/// What the key for links is derived by.
+const LINKS: &[u8] = b"verdict links, version 1";
 
 /// Why a key or a sealed secret cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,10 +48,24 @@ impl SealKey {
         let bytes = STANDARD.decode(text.trim()).map_err(|_| SealError::BadKey)?;
         let steps: Vec<u8> = bytes.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
         let is_drawn = steps.iter().any(|step| Some(step) != steps.first());
-        match XChaCha20Poly1305::new_from_slice(&bytes) {
-            Ok(cipher) if is_drawn => Ok(Self(cipher)),
-            _ => Err(SealError::BadKey),
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| SealError::BadKey)?;
+        if !is_drawn {
+            return Err(SealError::BadKey);
         }
+        let keyed =
+            |key: &[u8]| <Hmac<Sha256> as KeyInit>::new_from_slice(key).map_err(|_| SealError::BadKey);
+        let derived = keyed(&bytes)?.chain_update(LINKS).finalize().into_bytes();
+        Ok(Self { cipher, links: keyed(&derived)? })
+    }
+
+    /// The signature of a link: HMAC-SHA-256 of what it says.
+    pub fn sign_link(&self, said: &[u8]) -> [u8; 32] {
+        self.links.clone().chain_update(said).finalize().into_bytes().into()
+    }
+
+    /// Whether a link was signed with this key. How long it takes tells nothing of the right signature.
+    pub fn has_signed_link(&self, said: &[u8], signature: &[u8]) -> bool {
+        self.links.clone().chain_update(said).verify_slice(signature).is_ok()
     }
 
     /// Seals `value`: its bytes are put in the place of `place.sealed`.
@@ -51,7 +74,7 @@ impl SealKey {
         let aad = bound_to(&place);
         let payload = Payload { msg: value.as_bytes(), aad: aad.as_bytes() };
         // Fails only for a value of more than 2^38 bytes.
-        let sealed = self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| does_not_open(&place))?;
+        let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| does_not_open(&place))?;
         Ok(Sealed { sealed: [&nonce[..], &sealed].concat(), ..place })
     }
 
@@ -60,7 +83,7 @@ impl SealKey {
         let opened = sealed.sealed.split_first_chunk::<NONCE_BYTES>().and_then(|(nonce, text)| {
             let aad = bound_to(sealed);
             let payload = Payload { msg: text, aad: aad.as_bytes() };
-            self.0.decrypt(&XNonce::from(*nonce), payload).ok()
+            self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()
         });
         opened.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| does_not_open(sealed))
     }
@@ -108,6 +131,18 @@ mod tests {
         assert!(key.open(&Sealed { sealed: vec![1, 2, 3], ..sealed.clone() }).is_err());
         let other = SealKey::parse("AQIEBRYnOElaa3yNnq/A0eLzBBUmN0hZaGt8jZ6vwNE=")?;
         assert!(other.open(&sealed).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_is_known_by_the_key_that_signed_it() -> Result<(), SealError> {
+        let key = SealKey::parse("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=")?;
+        let signature = key.sign_link(b"acme until Friday");
+        assert!(key.has_signed_link(b"acme until Friday", &signature));
+        assert!(!key.has_signed_link(b"acme until Sunday", &signature));
+        assert!(!key.has_signed_link(b"acme until Friday", &signature[..31]));
+        let other = SealKey::parse("AQIEBRYnOElaa3yNnq/A0eLzBBUmN0hZaGt8jZ6vwNE=")?;
+        assert!(!other.has_signed_link(b"acme until Friday", &signature));
         Ok(())
     }
 

@@ -311,6 +311,7 @@ impl Source {
     fn scope<'a>(&'a self, request: &Request<'a>, body: &'a Value) -> Scope<'a> {
         Scope {
             body,
+            text: None,
             envelope: body,
             event: None,
             header: request.header,

@@ -1,8 +1,12 @@
 //! The command line.
 
 mod cases;
+mod credits;
+mod customers;
 mod disputes;
+mod evidence;
 mod invoices;
+mod reconcile;
 mod sources;
 
 use crate::amqp;
@@ -50,9 +54,16 @@ enum Command {
     /// Contract versions.
     #[command(subcommand)]
     Contracts(Contracts),
-    /// Invoices.
+    /// Customers and their own pages.
+    #[command(subcommand)]
+    Customers(customers::Customers),
+    Estimate(customers::Estimate),
+    /// Invoices and credit notes.
     #[command(subcommand)]
     Invoices(invoices::Invoices),
+    /// Prepaid credits.
+    #[command(subcommand)]
+    Credits(credits::Credits),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -73,6 +84,8 @@ enum Command {
     #[command(subcommand)]
     Export(cases::Export),
     Recount(cases::Recount),
+    Verify(evidence::Verify),
+    Reconcile(reconcile::Reconcile),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -221,7 +234,10 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
-        Command::Invoices(command) => invoices::run(&store, command).await,
+        Command::Invoices(command) => invoices::run(&config, &store, command).await,
+        Command::Credits(command) => credits::run(&store, command).await,
+        Command::Customers(command) => customers::run(&config, &store, command).await,
+        Command::Estimate(command) => customers::estimate(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
@@ -231,6 +247,8 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
         Command::Recount(command) => cases::recount(command),
+        Command::Verify(command) => evidence::verify(&store, command).await,
+        Command::Reconcile(command) => reconcile::run(&config, &store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::source::{Platform, Scheme, SourceConfig};
 use verdict_store::quarantine::Bounds;
 
-/// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, local drafts.
+/// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, invoices stay here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -30,7 +30,7 @@ pub struct Config {
     pub batch_linger_ms: u64,
     /// How many batches are written at once.
     pub batch_writers: usize,
-    /// `sk_…`; without it invoices stay local drafts.
+    /// `sk_…`; without it invoices stay here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_secret_key: Option<String>,
     /// Instead of Stripe's own address: for tests.
@@ -53,6 +53,8 @@ pub struct Config {
     pub secrets_key: Option<String>,
     /// How long the raw bytes of a delivery are kept once it is mapped.
     pub raw_retention: Span,
+    /// How often it is compared whether all agrees; "0s" is never.
+    pub reconcile_every: Span,
     /// How many deliveries without a good signature are kept of each source.
     pub quarantine_deliveries: u32,
     /// How many bytes of them.
@@ -89,6 +91,7 @@ impl Default for Config {
             public_url: None,
             secrets_key: None,
             raw_retention: Span::hours(400 * 24),
+            reconcile_every: Span::hours(24),
             quarantine_deliveries: 1_000,
             quarantine_bytes: 64 * 1024 * 1024,
             sources: Vec::new(),
@@ -104,7 +107,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 17] = [
+const ENVIRONMENT: [&str; 18] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -120,6 +123,7 @@ const ENVIRONMENT: [&str; 17] = [
     "public_url",
     "secrets_key",
     "raw_retention",
+    "reconcile_every",
     "quarantine_deliveries",
     "quarantine_bytes",
 ];

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - A message or a delivery is acknowledged only after the commit of what it brought.
-//! - Nothing answers without a key but the login page, and webhooks by their signature.
+//! - Nothing answers without a key but the login page, webhooks by their signature, and a customer's own page by its link.
 //! - Steps are run by one loop, periodically and when nudged; whoever runs them, the result is the same.
 //! - It refuses to start on a configuration that is not safe.
 
@@ -16,6 +16,7 @@ pub mod config;
 mod contract;
 pub mod http;
 pub mod inbox;
+mod page_link;
 mod replay;
 pub mod serve;
 pub mod sources;

@@ -66,9 +66,15 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         stripe = stripe.is_some(),
         "starting"
     );
-    let retention = config.raw_retention;
-    let worker =
-        Worker::new(store.clone(), clock.clone(), sources.clone(), stripe, config.backoff(), retention)?;
+    let mut worker = Worker::new(
+        store.clone(),
+        clock.clone(),
+        sources.clone(),
+        stripe,
+        config.backoff(),
+        config.raw_retention,
+    )?;
+    worker.reconcile_every = config.reconcile_every;
     let worker = Arc::new(worker);
     let book = Arc::new(PriceBook::new());
 
@@ -97,7 +103,8 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
     if roles.contains(&Role::Http) {
         let inbox = Inbox::start(store.clone(), config.quarantine());
         let secure_cookies = config.cookies_are_secure();
-        let door = Door { store, clock, book, worker, sources, inbox, secure_cookies };
+        let public_url = config.public_url.clone();
+        let door = Door { store, clock, book, worker, sources, inbox, secure_cookies, public_url };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

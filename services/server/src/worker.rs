@@ -5,11 +5,14 @@ use crate::config::ConfigError;
 use crate::sources::LiveSources;
 use futures_util::future::join_all;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes};
+use verdict_billing::{
+    Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts, watch_spend,
+};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -21,6 +24,8 @@ const LINGER: Duration = Duration::from_millis(50);
 /// Facts first: while they stream in, the steps pause so long between passes. On a small machine judging would take from
 /// recording, and what waits in the queue is not safe here yet; what is recorded can be judged a moment later.
 const BREATH: Duration = Duration::from_millis(500);
+/// How often what periods come to is watched, by the wall clock: each look counts all of their outcomes.
+const WATCH_SPEND: Span = Span(60_000_000);
 
 /// All steps with what they need.
 pub struct Worker {
@@ -33,10 +38,14 @@ pub struct Worker {
     backoff: Backoff,
     /// How long raw deliveries are kept.
     retention: Span,
+    /// How often it is compared whether all agrees; zero is never.
+    pub reconcile_every: Span,
     /// Wakes the loop.
     nudge: Notify,
     /// How often facts have come.
     nudges: AtomicU64,
+    /// When what periods come to was watched last, by the wall clock in microseconds.
+    watched_spend_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -59,10 +68,17 @@ impl Worker {
             stripe,
             backoff,
             retention,
+            reconcile_every: Span(0),
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
+            watched_spend_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
+    }
+
+    /// Whether invoices go to Stripe.
+    pub fn bills_at_stripe(&self) -> bool {
+        self.stripe.is_some()
     }
 
     /// Tells the loop that there may be work.
@@ -71,12 +87,12 @@ impl Worker {
         self.nudge.notify_one();
     }
 
-    /// Runs the steps, and beside them the pushes to Stripe and what is asked from platforms, for ever: another's system
+    /// Runs the steps, and beside them the pushes to Stripe, reconciliation, and what is asked from platforms, for ever: another's system
     /// that hangs does not keep cases from being judged. An error is logged and tried again: the work stays where it is.
     pub async fn run(&self, tick: Duration) {
         let sources = self.sources.now();
         let questions = join_all(sources.keys().map(|source| self.run_questions(source, tick)));
-        tokio::join!(self.run_steps(tick), self.run_pushes(tick), questions);
+        tokio::join!(self.run_steps(tick), self.run_pushes(tick), self.run_reconciliations(), questions);
     }
 
     /// What is asked from the platform of one source, for ever: a slow one does not hold up another.
@@ -138,6 +154,20 @@ impl Worker {
         }
     }
 
+    /// Compares now and then whether all agrees, for ever.
+    async fn run_reconciliations(&self) {
+        let every = Duration::from_micros(self.reconcile_every.0.unsigned_abs());
+        let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        loop {
+            let (store, stripe, now) = (&self.store, self.stripe.as_ref(), self.clock.now());
+            if let Err(error) = reconcile_if_due(store, stripe, self.reconcile_every, now, wall_clock()).await
+            {
+                tracing::warn!(%error, "reconciliation failed; it will be made when it is due again");
+            }
+            tokio::time::sleep(look).await;
+        }
+    }
+
     /// Runs every step until none finds work, then pushes what is due: the whole line, in its order. Facts that stream in
     /// meanwhile would give it work for ever: with them, it ends when time has nothing left to do.
     pub async fn run_until_idle(&self) -> Result<(), StoreError> {
@@ -146,6 +176,7 @@ impl Worker {
             self.ask(source).await?;
         }
         self.pass_until_idle().await?;
+        watch_spend(&self.store, self.clock.now()).await?;
         self.push_due().await
     }
 
@@ -172,7 +203,9 @@ impl Worker {
             rate_outcomes(store, now(), BATCH).await,
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+            refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
+            self.watch_spend(now()).await,
             self.prune(now()).await,
         ];
         let mut worked = false;
@@ -180,6 +213,17 @@ impl Worker {
             worked |= result?;
         }
         Ok(worked)
+    }
+
+    /// Watches what periods come to, if that is due.
+    async fn watch_spend(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let at = wall_clock();
+        if Timestamp(self.watched_spend_at.load(Ordering::Relaxed)).plus(WATCH_SPEND) > at {
+            return Ok(false);
+        }
+        let changed = watch_spend(&self.store, now).await?;
+        self.watched_spend_at.store(at.0, Ordering::Relaxed);
+        Ok(changed > 0)
     }
 
     /// Forgets the bytes of deliveries that are kept for long enough.

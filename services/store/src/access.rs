@@ -120,3 +120,25 @@ pub async fn set_setting(store: &Store, name: &str, value: &str) -> Result<(), S
     run(&tx.tx, sql, [name.into(), value.into()]).await?;
     tx.commit().await
 }
+
+/// Changes a setting if it still is what it was (`None`: not set). `false`: it is not.
+pub async fn replace_setting(
+    store: &Store,
+    name: &str,
+    before: Option<&str>,
+    value: &str,
+) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    let replaced = match before {
+        None => {
+            let sql = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+            run(&tx.tx, sql, [name.into(), value.into()]).await?
+        }
+        Some(before) => {
+            let sql = "UPDATE settings SET value = $2 WHERE name = $1 AND value = $3";
+            run(&tx.tx, sql, [name.into(), value.into(), before.into()]).await?
+        }
+    };
+    tx.commit().await?;
+    Ok(replaced > 0)
+}

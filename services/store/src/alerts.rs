@@ -1,6 +1,7 @@
 //! Alerts: raised once for a thing, and cleared when it is over.
 
 use crate::connect::{Store, StoreError, Tx, all, run};
+use std::collections::BTreeSet;
 use verdict_domain::time::Timestamp;
 
 /// Something that a person should look at.
@@ -35,6 +36,12 @@ pub async fn raise(
 pub async fn clear(tx: &Tx, kind: &str, subject: &str, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "UPDATE alerts SET cleared_at = $3 WHERE kind = $1 AND subject = $2 AND cleared_at IS NULL";
     Ok(run(&tx.tx, sql, [kind.into(), subject.into(), now.0.into()]).await? > 0)
+}
+
+/// The subjects of the alerts of a kind that are not over.
+pub async fn raised(tx: &Tx, kind: &str) -> Result<BTreeSet<String>, StoreError> {
+    let sql = "SELECT subject FROM alerts WHERE kind = $1 AND cleared_at IS NULL";
+    all(&tx.tx, sql, [kind.into()]).await?.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
 /// The alerts, those not over first, then the newest; at most `limit`.

@@ -2,7 +2,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::{self, CaseKey};
-use crate::connect::{Store, StoreError, Tx, all, known};
+use crate::connect::{Store, StoreError, Tx, all, known, read_money};
 use sea_orm::{QueryResult, Value};
 use std::collections::HashSet;
 use verdict_domain::attempt::{Attempt, Cost, FailureReason, Status};
@@ -25,11 +25,14 @@ const INSERT: Insert = Insert {
         ("cache_write_tokens", Kind::IntOrNull),
         ("output_tokens", Kind::IntOrNull),
         ("reasoning_tokens", Kind::IntOrNull),
+        ("usage_estimated", Kind::Int),
         ("status", Kind::Text),
         ("failure_reason", Kind::TextOrNull),
         ("model_cost_nanos", Kind::IntOrNull),
         ("other_cost_nanos", Kind::Int),
         ("cost_currency", Kind::Text),
+        ("value_nanos", Kind::IntOrNull),
+        ("value_currency", Kind::TextOrNull),
         ("price_source", Kind::TextOrNull),
         ("started_at", Kind::Int),
         ("ended_at", Kind::Int),
@@ -84,11 +87,14 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
         usage.cache_write.into(),
         usage.output.into(),
         usage.reasoning.into(),
+        i64::from(attempt.usage_estimated).into(),
         attempt.status.as_str().into(),
         attempt.failure_reason.map(FailureReason::as_str).into(),
         attempt.cost.model_nanos.into(),
         attempt.cost.other_nanos.into(),
         attempt.cost.currency.code().into(),
+        attempt.value.map(|value| value.nanos).into(),
+        attempt.value.map(|value| value.currency.code()).into(),
         attempt.price_source.into(),
         attempt.started_at.0.into(),
         attempt.ended_at.0.into(),
@@ -100,7 +106,7 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
 
 /// What of an attempt (of the table `a`) the judge reads, as [`read_fact`] expects it.
 pub(crate) const FACT_COLUMNS: &str = "a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
-     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at";
+     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at, a.value_nanos, a.value_currency";
 
 /// The attempts of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
@@ -131,6 +137,7 @@ pub(crate) fn read_fact(row: &QueryResult) -> Result<(CaseKey, Fact), StoreError
             other_nanos: row.try_get_by_index(9)?,
             currency: known(money::currency(&currency).ok(), "currency", &currency)?,
         },
+        value: read_money(row, 12)?,
     };
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
     let at = Timestamp(row.try_get_by_index(11)?);

@@ -30,7 +30,7 @@ pub(crate) struct Insert {
 }
 
 /// SQLite's statements differ with the number of rows, and each is parsed and kept once: so few sizes, not all. With
-/// at most 23 columns the largest stays below its limit of 32,766 placeholders.
+/// at most 32 columns the largest stays below its limit of 32,766 placeholders.
 const SQLITE_ROWS: [usize; 4] = [1_000, 200, 20, 1];
 /// Bounds the memory of one statement.
 const POSTGRES_MAX_ROWS: usize = 10_000;

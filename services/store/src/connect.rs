@@ -9,6 +9,7 @@ use sea_orm::{
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use verdict_domain::money::{self, Money};
 use verdict_migrations::{Migrator, MigratorTrait};
 
 /// What can go wrong, by what the caller can do.
@@ -205,6 +206,14 @@ pub(crate) async fn one(
 /// A stored text that must be one of a set of names.
 pub(crate) fn known<T>(parsed: Option<T>, what: &str, text: &str) -> Result<T, StoreError> {
     parsed.ok_or_else(|| StoreError::Corrupt(format!("{what} `{text}`")))
+}
+
+/// An amount that may be absent: its nanos in this column, its currency in the next.
+pub(crate) fn read_money(row: &QueryResult, column: usize) -> Result<Option<Money>, StoreError> {
+    let nanos: Option<i64> = row.try_get_by_index(column)?;
+    let code: Option<String> = row.try_get_by_index(column + 1)?;
+    let (Some(nanos), Some(code)) = (nanos, code) else { return Ok(None) };
+    Ok(Some(Money { nanos, currency: known(money::currency(&code).ok(), "currency", &code)? }))
 }
 
 /// Something stored as JSON.

@@ -1,8 +1,10 @@
 //! Deliveries of webhook sources and what was fetched or polled, byte for byte, each once for ever.
 
 use crate::bulk::{self, Insert, Kind};
+use crate::chain::hex;
 use crate::connect::{Store, StoreError, Tx, all, known, run};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use verdict_domain::time::Timestamp;
 
@@ -64,6 +66,7 @@ pub async fn store(tx: &Tx, deliveries: Vec<Delivery>) -> Result<Vec<bool>, Stor
             ("via", Kind::Text),
             ("headers", Kind::Text),
             ("body", Kind::Bytes),
+            ("body_sha256", Kind::Text),
             ("secret", Kind::Text),
             ("origin", Kind::TextOrNull),
             ("received_at", Kind::Int),
@@ -77,12 +80,15 @@ pub async fn store(tx: &Tx, deliveries: Vec<Delivery>) -> Result<Vec<bool>, Stor
     // Stable: of two with one id the first is the one that is written.
     sorted.sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
     let row = |delivery: Delivery| -> Vec<Value> {
+        let body_sha256 = hex(&Sha256::digest(&delivery.body));
         vec![
             delivery.source.into(),
             delivery.id.into(),
             delivery.via.as_str().into(),
             delivery.headers.into(),
             delivery.body.into(),
+            // Evidence of an invoice names it when the bytes are long gone.
+            body_sha256.into(),
             delivery.secret.into(),
             delivery.origin.into(),
             delivery.received_at.0.into(),

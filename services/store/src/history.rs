@@ -60,12 +60,12 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
         let (key, fact) = attempts::read_fact(&row)?;
         let beside = Beside::Attempt {
-            provider: row.try_get_by_index(13)?,
-            price_source: row.try_get_by_index(14)?,
-            details: row.try_get_by_index(15)?,
-            started_at: Timestamp(row.try_get_by_index(16)?),
+            provider: row.try_get_by_index(15)?,
+            price_source: row.try_get_by_index(16)?,
+            details: row.try_get_by_index(17)?,
+            started_at: Timestamp(row.try_get_by_index(18)?),
         };
-        let recorded_at = Timestamp(row.try_get_by_index(12)?);
+        let recorded_at = Timestamp(row.try_get_by_index(14)?);
         timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
     }
     let select = format!(
@@ -77,11 +77,11 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
         let (key, fact) = resolutions::read_fact(&row)?;
         let beside = Beside::Resolution {
-            reason: row.try_get_by_index(9)?,
-            author: row.try_get_by_index(10)?,
-            evidence: row.try_get_by_index(11)?,
+            reason: row.try_get_by_index(11)?,
+            author: row.try_get_by_index(12)?,
+            evidence: row.try_get_by_index(13)?,
         };
-        let recorded_at = Timestamp(row.try_get_by_index(8)?);
+        let recorded_at = Timestamp(row.try_get_by_index(10)?);
         timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
     }
     for events in timelines.values_mut() {
@@ -121,16 +121,16 @@ pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<B
     );
     let mut billed: BTreeMap<CaseKey, Vec<Billed>> = BTreeMap::new();
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
-        let nanos: Option<i64> = row.try_get_by_index(14)?;
+        let nanos: Option<i64> = row.try_get_by_index(16)?;
         let price = match nanos {
             None => None,
             Some(nanos) => {
-                let (code, version): (String, i64) = (row.try_get_by_index(15)?, row.try_get_by_index(16)?);
+                let (code, version): (String, i64) = (row.try_get_by_index(17)?, row.try_get_by_index(18)?);
                 let currency = known(money::currency(&code).ok(), "currency", &code)?;
                 Some(Priced {
                     amount: Money { nanos, currency },
                     contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
-                    invoice: row.try_get_by_index(17)?,
+                    invoice: row.try_get_by_index(19)?,
                 })
             }
         };

@@ -2,7 +2,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::{self, CaseKey};
-use crate::connect::{Store, StoreError, Tx, all, known, one};
+use crate::connect::{Store, StoreError, Tx, all, known, one, read_money};
 use sea_orm::{QueryResult, Value};
 use verdict_domain::fact::{Fact, Resolution, ResolutionFact, ResolutionKind, Said, Strength};
 use verdict_domain::time::Timestamp;
@@ -18,6 +18,8 @@ const INSERT: Insert = Insert {
         ("reason", Kind::TextOrNull),
         ("score", Kind::IntOrNull),
         ("about", Kind::TextOrNull),
+        ("value_nanos", Kind::IntOrNull),
+        ("value_currency", Kind::TextOrNull),
         ("strength", Kind::Text),
         ("author", Kind::TextOrNull),
         ("evidence", Kind::TextOrNull),
@@ -41,6 +43,8 @@ pub async fn record(tx: &Tx, resolutions: &[Resolution], now: Timestamp) -> Resu
             resolution.reason.clone().into(),
             resolution.said.score.into(),
             resolution.said.about.clone().into(),
+            resolution.said.value.map(|value| value.nanos).into(),
+            resolution.said.value.map(|value| value.currency.code()).into(),
             resolution.said.strength.as_str().into(),
             resolution.author.clone().into(),
             resolution.evidence.clone().into(),
@@ -62,8 +66,7 @@ pub async fn record(tx: &Tx, resolutions: &[Resolution], now: Timestamp) -> Resu
 }
 
 /// What of a resolution (of the table `r`) the judge reads, as [`read_fact`] expects it.
-pub(crate) const FACT_COLUMNS: &str =
-    "r.customer, r.case_id, r.id, r.kind, r.occurred_at, r.score, r.about, r.strength";
+pub(crate) const FACT_COLUMNS: &str = "r.customer, r.case_id, r.id, r.kind, r.occurred_at, r.score, r.about, r.strength, r.value_nanos, r.value_currency";
 
 /// The resolutions of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
@@ -83,6 +86,7 @@ pub(crate) fn read_fact(row: &QueryResult) -> Result<(CaseKey, Fact), StoreError
         score: row.try_get_by_index(5)?,
         about: row.try_get_by_index(6)?,
         strength: known(Strength::parse(&strength), "strength", &strength)?,
+        value: read_money(row, 8)?,
     });
     Ok((key, Fact { at: Timestamp(row.try_get_by_index(4)?), id: row.try_get_by_index(2)?, said }))
 }

@@ -76,6 +76,14 @@ impl History {
         service::rule(&self.traffic.contracts[0].rule)
     }
 
+    /// The contract as the service reads it.
+    ///
+    /// # Panics
+    /// If the service does not know a field or a value.
+    pub fn contract(&self) -> verdict_domain::contract::Contract {
+        serde_json::from_value(self.traffic.contracts[0].to_json()).expect("a contract")
+    }
+
     /// The facts as the service judges them.
     pub fn facts(&self) -> Vec<Fact> {
         let attempts = self.traffic.attempts.iter().map(service::attempt_fact);
@@ -110,7 +118,9 @@ impl History {
         let mut lines = vec![self.traffic.contracts[0].rule.to_json().to_string()];
         for fact in self.facts() {
             let said = match (&fact.attempt(), &fact.resolution()) {
-                (Some(attempt), _) => format!("{:?} toward {}", attempt.status, attempt.action),
+                (Some(attempt), _) => {
+                    format!("{:?} toward {}, worth {:?}", attempt.status, attempt.action, attempt.value)
+                }
                 (_, resolution) => format!("{resolution:?}"),
             };
             lines.push(format!("{:>12.6} h  {} {said}", hours(fact.at.0), fact.id));
@@ -137,10 +147,17 @@ fn hours(micros: i64) -> f64 {
 }
 
 fn contract(rule: verdict_oracle::Rule) -> Contract {
-    let price = |action: &&str| ContractPrice {
-        action: (*action).into(),
+    let flat = ContractPrice {
+        action: ACTIONS[0].into(),
         amount: Some("0.99".into()),
         assumed_amount: Some("0.79".into()),
+        ..ContractPrice::default()
+    };
+    let by_share = ContractPrice {
+        action: ACTIONS[1].into(),
+        share: Some("12.5".into()),
+        at_least: Some("1".into()),
+        at_most: Some("50".into()),
         ..ContractPrice::default()
     };
     Contract {
@@ -152,7 +169,7 @@ fn contract(rule: verdict_oracle::Rule) -> Contract {
         grace_hours: 72,
         bill_to_name: "Acme GmbH".into(),
         bill_to_email: "billing@acme.example".into(),
-        prices: ACTIONS.iter().map(price).collect(),
+        prices: vec![flat, by_share],
         rule,
         ..Contract::default()
     }
@@ -207,6 +224,13 @@ impl Teller<'_> {
         at + off
     }
 
+    /// What the outcome is worth, if that is told: few different values, so that two facts often tell the same.
+    fn value(&mut self) -> Option<Amount> {
+        let amount = self.one(&[None, None, Some("0"), Some("3.999999999"), Some("17.5"), Some("999")])?;
+        let currency = self.one(&["USD", "USD", "USD", "EUR"]);
+        Some(Amount { amount: amount.into(), currency: currency.into() })
+    }
+
     fn attempt(&mut self, id: u32) -> Attempt {
         let ended_at = self.time();
         let status = match self.random.random_range(0..12) {
@@ -228,6 +252,7 @@ impl Teller<'_> {
             usage: None,
             reported_cost: known.then(|| Amount { amount, currency: "USD".into() }),
             other_costs: Vec::new(),
+            value: self.value(),
             started_at: ended_at,
             ended_at,
             status,
@@ -263,7 +288,10 @@ impl Teller<'_> {
             Kind::DisputeAccepted | Kind::DisputeRejected => ids(Kind::Disputed).pop(),
             _ => None,
         };
+        let speaks_for_a_win = matches!(kind, Kind::Confirmed | Kind::Assumed);
+        let value = if speaks_for_a_win { self.value() } else { None };
         Resolution {
+            value,
             id: id.to_string(),
             customer: "acme".into(),
             case: "c1".into(),

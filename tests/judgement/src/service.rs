@@ -6,10 +6,10 @@ use verdict_domain::attempt::Cost;
 use verdict_domain::fact::{AttemptFact, Fact, ResolutionFact, Said};
 use verdict_domain::judge::{Judgement, judge};
 use verdict_domain::ledger::{EntryKind, Row, difference, entries};
-use verdict_domain::money::Currency;
+use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
-use verdict_oracle::{Attempt, Resolution, cost};
+use verdict_oracle::{Amount, Attempt, Resolution, cost};
 
 /// The rule as the service reads it from a contract.
 ///
@@ -24,6 +24,10 @@ fn same<T: DeserializeOwned>(value: impl Serialize) -> T {
     serde_json::to_value(value).and_then(serde_json::from_value).expect("the same name")
 }
 
+fn money(amount: Option<&Amount>) -> Option<Money> {
+    amount.map(|amount| money::parse_value(&amount.amount, &amount.currency).expect("a value"))
+}
+
 /// An attempt as the service judges it.
 pub fn attempt_fact(attempt: &Attempt) -> Fact {
     let cost = cost(attempt);
@@ -34,6 +38,7 @@ pub fn attempt_fact(attempt: &Attempt) -> Fact {
         action: attempt.action.clone(),
         model: attempt.model.clone(),
         cost: Cost { model_nanos: cost.known.then_some(cost.nanos), other_nanos: 0, currency: Currency::USD },
+        value: money(attempt.value.as_ref()),
     });
     Fact { at: Timestamp(attempt.ended_at), id: attempt.fact_id(), said }
 }
@@ -45,6 +50,7 @@ pub fn to_fact(resolution: &Resolution) -> Fact {
         score: resolution.score,
         about: resolution.about.clone(),
         strength: same(resolution.strength),
+        value: money(resolution.value.as_ref()),
     });
     Fact { at: Timestamp(resolution.occurred_at), id: resolution.fact_id(), said }
 }

@@ -6,11 +6,17 @@ use verdict_domain::economics::{Bucket, Contribution, Figures, contribution};
 use verdict_domain::fact::Fact;
 use verdict_domain::judge::{Episode, Verdict, judge};
 use verdict_domain::ledger::entries;
+use verdict_domain::money::Money;
 use verdict_domain::time::Timestamp;
 use verdict_judgement::{History, seed};
-use verdict_oracle::{By, DAY, Dispute, Judged, JudgedWin, Oracle};
+use verdict_oracle::{By, DAY, Dispute, Judged, JudgedWin, Oracle, Posting};
 
 const HISTORIES: u64 = 100_000;
+
+/// What an outcome is worth, in the oracle's words.
+fn worth(value: Money) -> (i64, String) {
+    (value.nanos, value.currency.code().into())
+}
 
 /// What the service holds of an episode, in the oracle's words; `None` without a verdict.
 fn judged(facts: &[Fact], episode: &Episode) -> Option<Judged> {
@@ -26,6 +32,7 @@ fn judged(facts: &[Fact], episode: &Episode) -> Option<Judged> {
         settles_at: win.settles_at.0,
         answer: id(win.answer),
         evidence: win.evidence.map(id),
+        value: win.valued.and_then(|at| facts[at].value()).map(worth),
     });
     let dispute = |dispute: &verdict_domain::judge::Dispute| Dispute {
         id: id(dispute.raised),
@@ -46,21 +53,21 @@ fn judged(facts: &[Fact], episode: &Episode) -> Option<Judged> {
 /// The days of a report that has everything in it.
 const DAYS: std::ops::Range<i64> = -100..100;
 
-type Sums = BTreeMap<String, [i128; 10]>;
+type Sums = BTreeMap<String, [i128; 11]>;
 
 /// The oracle's report, without the revenue.
 fn reported(oracle: &Oracle, by: By) -> Sums {
     let figures = |f: verdict_oracle::Figures| {
         let counts = [f.attempts, f.unknown_cost_attempts].map(i128::from);
         let outcomes = [f.confirmed, f.assumed, f.failed, f.void].map(i128::from);
-        let nanos = [f.won_nanos, f.retry_nanos, f.lost_nanos, f.pending_nanos];
+        let nanos = [f.won_nanos, f.retry_nanos, f.free_nanos, f.lost_nanos, f.pending_nanos];
         [&counts[..], &nanos, &outcomes].concat().try_into().unwrap()
     };
     let mut sums = Sums::new();
     for ((key, _), row) in oracle.report(DAYS.start, DAYS.end, by) {
         sums.insert(key, figures(row));
     }
-    sums.retain(|_, sum| *sum != [0; 10]);
+    sums.retain(|_, sum| *sum != [0; 11]);
     sums
 }
 
@@ -79,20 +86,21 @@ fn contributed(contribution: &Contribution, by: By) -> Sums {
         let column = match cell.bucket {
             Bucket::Won => 2,
             Bucket::Retry => 3,
-            Bucket::Lost => 4,
-            Bucket::Pending => 5,
-            Bucket::Confirmed => 6,
-            Bucket::Assumed => 7,
-            Bucket::Failed => 8,
-            Bucket::Void => 9,
+            Bucket::Free => 4,
+            Bucket::Lost => 5,
+            Bucket::Pending => 6,
+            Bucket::Confirmed => 7,
+            Bucket::Assumed => 8,
+            Bucket::Failed => 9,
+            Bucket::Void => 10,
             Bucket::Revenue => panic!("a case contributes no revenue"),
         };
         let sum = sums.entry(key).or_default();
         sum[0] += i128::from(attempts);
         sum[1] += i128::from(unknown_costs);
-        sum[column] += i128::from(if column < 6 { cost_nanos } else { outcomes });
+        sum[column] += i128::from(if column < 7 { cost_nanos } else { outcomes });
     }
-    sums.retain(|_, sum| *sum != [0; 10]);
+    sums.retain(|_, sum| *sum != [0; 11]);
     sums
 }
 
@@ -113,11 +121,39 @@ fn disagreement(history: &History, by: By) -> Option<String> {
         .remove(&case)
         .unwrap_or_default()
         .into_iter()
-        .map(|p| (p.episode, i64::from(p.sign), p.kind, p.action, p.agent, p.model, p.effective_at))
+        .map(|p| {
+            (
+                p.episode,
+                i64::from(p.sign),
+                p.kind,
+                p.action,
+                p.agent,
+                p.model,
+                p.effective_at,
+                p.value,
+                p.amount_nanos,
+            )
+        })
         .collect();
+    let contract = history.contract();
+    // What has no price, such as a share of nothing that is told, is parked, and no posting of the oracle's.
     let found: Vec<_> = entries(&facts, &judgement.episodes)
         .into_iter()
-        .map(|e| (e.episode, e.sign, e.win.as_str(), e.action, e.agent, e.model, e.effective_at.0))
+        .filter_map(|e| {
+            let amount = contract.list_price(&e.action, e.win, e.value).ok()?.nanos * e.sign;
+            let value = e.value.map(worth);
+            Some((
+                e.episode,
+                e.sign,
+                e.win.as_str(),
+                e.action,
+                e.agent,
+                e.model,
+                e.effective_at.0,
+                value,
+                amount,
+            ))
+        })
         .collect();
     if found != expected {
         return Some(format!("posted: the service {found:#?}, the oracle {expected:#?}"));
@@ -131,7 +167,7 @@ fn disagreement(history: &History, by: By) -> Option<String> {
 fn the_service_agrees_with_the_oracle_on_random_cases() {
     let seed = seed();
     let mut verdicts: BTreeMap<_, u64> = BTreeMap::new();
-    let (mut uncharged, mut disputes) = (0, 0);
+    let (mut uncharged, mut disputes, mut by_share, mut parked) = (0, 0, 0, 0);
     for nth in 0..HISTORIES {
         let history = History::random(seed, nth);
         let by = [By::Customer, By::Agent, By::Model, By::Reason, By::Day][nth as usize % 5];
@@ -139,17 +175,23 @@ fn the_service_agrees_with_the_oracle_on_random_cases() {
             let smallest = history.shrunk(|history| disagreement(history, by).is_some());
             panic!("case {nth}:\n{}\n{}", smallest.told(), disagreement(&smallest, by).unwrap());
         }
-        for episode in Oracle::new(&history.traffic, history.now).judged().into_values().flatten() {
+        let oracle = Oracle::new(&history.traffic, history.now);
+        let is_by_share = |posting: &&Posting| posting.action == "refund.processed";
+        by_share += oracle.postings().values().flatten().filter(is_by_share).count();
+        parked += oracle.parked();
+        for episode in oracle.judged().into_values().flatten() {
             *verdicts.entry((episode.verdict, episode.reason.unwrap_or("-"))).or_default() += 1;
             uncharged += u64::from(episode.verdict == "confirmed" && !episode.charged);
             disputes += episode.disputes.len();
         }
     }
     println!(
-        "{HISTORIES} histories agree: {verdicts:?}, {uncharged} confirmed and not charged, {disputes} disputes"
+        "{HISTORIES} histories agree: {verdicts:?}, {uncharged} confirmed and not charged, {disputes} disputes, \
+         {by_share} entries by a share, {parked} charges without the value they need"
     );
     // Every verdict with every reason, in numbers: the agreement is about something.
     assert_eq!(verdicts.len(), 3 + 6 + 4);
     assert!(verdicts.values().all(|count| *count > HISTORIES / 500), "{verdicts:?}");
     assert!(uncharged > HISTORIES / 1_000 && disputes > 1_000);
+    assert!(by_share > 10_000 && parked > 1_000);
 }

@@ -381,12 +381,13 @@ fn attempt(status: Status, action: &str) -> Said {
         action: action.into(),
         model: "gpt-4o".into(),
         cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::USD },
+        value: None,
     })
 }
 
 fn said(kind: ResolutionKind, strength: Strength, about: Option<&str>) -> Said {
     let score = (kind == ResolutionKind::Rated).then_some(1);
-    Said::Resolution(ResolutionFact { kind, score, about: about.map(String::from), strength })
+    Said::Resolution(ResolutionFact { kind, score, about: about.map(String::from), strength, value: None })
 }
 
 /// Five rules that between them set every field to every value.

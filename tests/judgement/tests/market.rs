@@ -50,6 +50,7 @@ fn fact(number: usize, (hour, told): Told) -> Fact {
             action: if more.is_empty() { "support.resolution".into() } else { more.into() },
             model: "gpt-4o".into(),
             cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::USD },
+            value: None,
         });
         // A failed attempt is `failed`, too; negative feedback is told as `negative`.
         return Fact { at, id: format!("attempt:{number}"), said };
@@ -60,6 +61,7 @@ fn fact(number: usize, (hour, told): Told) -> Fact {
         score: (kind == ResolutionKind::Rated).then(|| more.parse().unwrap()),
         about: (kind == ResolutionKind::DisputeAccepted).then(|| more.into()),
         strength: Strength::parse(more).unwrap_or(Strength::Signed),
+        value: None,
     });
     Fact { at, id: format!("desk:{number}"), said }
 }

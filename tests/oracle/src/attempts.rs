@@ -49,6 +49,7 @@ pub(crate) fn attempt(
         usage,
         reported_cost,
         other_costs: other_costs(random, &currency),
+        value: None,
         started_at: ended_at - random.random_range(SECOND / 2..MINUTE),
         ended_at,
         status,
@@ -93,6 +94,7 @@ fn usage(random: &mut Random, tiered: bool) -> Option<Usage> {
         cache_write_tokens: given(2, written),
         output_tokens: given(50, output),
         reasoning_tokens: given(2, reasoning),
+        estimated: random.random_ratio(1, 8),
     })
 }
 

@@ -190,8 +190,19 @@ fn price_by_period(contract: &mut Contract) {
         }
         "hooli" => {
             contract.period = Cadence::Weekly;
+            contract.prices[2] = ContractPrice {
+                action: SALES.to_owned(),
+                share: some("12.5"),
+                at_least: some("2"),
+                at_most: some("40.000000001"),
+                ..ContractPrice::default()
+            };
             contract.fees = vec![fee("platform", "49", 1), fee("seat", "12.495", 3)];
             contract.cap = some("2500");
+        }
+        "stark" => {
+            contract.prices[1] =
+                ContractPrice { action: SALES.to_owned(), share: some("3.333"), ..ContractPrice::default() };
         }
         "wayne" => {
             contract.period = Cadence::Anniversary;

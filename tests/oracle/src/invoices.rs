@@ -2,7 +2,7 @@
 
 use crate::oracle::Oracle;
 use crate::periods::{Period, closed_periods};
-use crate::pricing::{Counts, Item, price_period};
+use crate::pricing::{Counts, Item, Listed, price_listed};
 use crate::{Contract, Posting, Traffic, minor_units, round_div};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +46,8 @@ pub struct Books<'a> {
     versions: Vec<&'a Contract>,
     /// The outcomes on invoices, by period and the version that priced them.
     outcomes: BTreeMap<(Period, u32), Counts>,
+    /// What they cost by themselves, the same way.
+    listed: BTreeMap<(Period, u32), Listed>,
     /// The sums of the lines so far: quantity, nanos and minor units.
     billed: BTreeMap<(i64, u32, Item), (i64, i128, i128)>,
 }
@@ -53,13 +55,19 @@ pub struct Books<'a> {
 impl<'a> Books<'a> {
     /// Those of a customer with these versions of a contract, all of one currency. Nothing is on an invoice.
     pub fn new(versions: Vec<&'a Contract>) -> Self {
-        Self { versions, outcomes: BTreeMap::new(), billed: BTreeMap::new() }
+        Self { versions, outcomes: BTreeMap::new(), listed: BTreeMap::new(), billed: BTreeMap::new() }
     }
 
     /// Takes outcomes, priced by a version, of a period; a negative number of those taken back.
     pub fn take(&mut self, period: Period, version: u32, action: &str, kind: &'static str, n: i64) {
         let counts = self.outcomes.entry((period, version)).or_default();
         *counts.entry((action.to_owned(), kind)).or_default() += n;
+    }
+
+    /// Takes what outcomes cost by themselves.
+    fn list(&mut self, period: Period, version: u32, action: &str, kind: &'static str, nanos: i128) {
+        let listed = self.listed.entry((period, version)).or_default();
+        *listed.entry((action.to_owned(), kind)).or_default() += nanos;
     }
 
     /// The lines of the next invoice: what each of these periods costs now, less what was billed for it.
@@ -70,7 +78,9 @@ impl<'a> Books<'a> {
                 let in_force = self.in_force(version, period);
                 let none = Counts::new();
                 let counts = self.outcomes.get(&(*period, version.version)).unwrap_or(&none);
-                for priced in price_period(version, counts, in_force, period.end - period.start) {
+                let nothing = Listed::new();
+                let listed = self.listed.get(&(*period, version.version)).unwrap_or(&nothing);
+                for priced in price_listed(version, counts, listed, in_force, period.end - period.start) {
                     let sum = now.entry((period.start, version.version, priced.item)).or_default();
                     sum.0 += priced.quantity;
                     sum.1 += priced.nanos;
@@ -177,13 +187,14 @@ impl Oracle<'_> {
             for row in rows.into_iter().filter(|row| row.0 < period.end) {
                 let (n, list) = posted.get(&row).copied().unwrap_or_default();
                 let before = taken.insert(row.clone(), (n, list)).unwrap_or_default();
-                if n != before.0 {
+                if (n, list) != before {
                     let (origin, version, action, kind) = row;
                     let holds = |period: &&Period| (period.start..period.end).contains(&origin);
                     // What is older than the first period belongs to it.
                     let of = *periods.iter().find(holds).unwrap_or(&periods[0]);
                     touched.insert(of);
                     books.take(of, version, &action, kind, n - before.0);
+                    books.list(of, version, &action, kind, list - before.1);
                     *beyond_list.entry(of).or_default() -= list - before.1;
                 }
             }

@@ -1,8 +1,8 @@
 //! RULES, "The verdict of an episode".
 
 use crate::{
-    Assumed, Attempt, Evidence, FollowUp, Kind, NegativeFeedback, Reopen, Resolution, RestartedBy, Rule,
-    SilenceFrom, Status, Strength,
+    Amount, Assumed, Attempt, Evidence, FollowUp, Kind, NegativeFeedback, Reopen, Resolution, RestartedBy,
+    Rule, SilenceFrom, Status, Strength,
 };
 
 /// One fact of a case.
@@ -52,6 +52,8 @@ pub(crate) struct Win<'a> {
     pub answer: &'a Attempt,
     /// The id of the fact that speaks for it; silence has none.
     pub evidence: Option<String>,
+    /// What the outcome is worth.
+    pub value: Option<&'a Amount>,
 }
 
 /// What an episode came to.
@@ -156,11 +158,29 @@ fn win_candidate<'a>(rule: &Rule, facts: &[Fact<'a>], closed_at: Option<i64>) ->
         _ => assumed(rule, facts),
     };
     let assumed = assumed.filter(|assumed| closed_at.is_none_or(|closed_at| assumed.settles_at < closed_at));
-    match (confirmed(rule, facts), assumed) {
-        (Some((confirmed_at, _)), Some(assumed)) if assumed.settles_at < confirmed_at => Some(assumed),
-        (Some((_, confirmed)), _) => Some(confirmed),
-        (None, assumed) => assumed,
+    let win = match (confirmed(rule, facts), assumed) {
+        (Some((confirmed_at, _)), Some(assumed)) if assumed.settles_at < confirmed_at => assumed,
+        (Some((_, confirmed)), _) => confirmed,
+        (None, assumed) => assumed?,
+    };
+    Some(Win { value: value(facts, &win), ..win })
+}
+
+/// What the last fact says that may say what a win is worth.
+fn value<'a>(facts: &[Fact<'a>], win: &Win) -> Option<&'a Amount> {
+    let mut value = None;
+    for fact in facts {
+        let told = match fact.what {
+            What::Attempt(attempt) if attempt.id == win.answer.id => attempt.value.as_ref(),
+            What::Resolution(resolution) if fact.is(Kind::Confirmed) || fact.is(Kind::Assumed) => {
+                let in_time = win.answer.ended_at <= fact.at && fact.at <= win.settles_at;
+                resolution.value.as_ref().filter(|_| in_time)
+            }
+            _ => None,
+        };
+        value = told.or(value);
     }
+    value
 }
 
 /// The confirmed candidate, and when it was confirmed.
@@ -175,7 +195,7 @@ fn confirmed<'a>(rule: &Rule, facts: &[Fact<'a>]) -> Option<(i64, Win<'a>)> {
         let settles_at = fact.at + rule.confirmed_settles_after;
         if !is_refuted(rule, facts, fact.at, settles_at) {
             let evidence = Some(fact.id.clone());
-            return Some((fact.at, Win { kind: "confirmed", settles_at, answer, evidence }));
+            return Some((fact.at, Win { kind: "confirmed", settles_at, answer, evidence, value: None }));
         }
     }
     None
@@ -220,7 +240,7 @@ fn assumed<'a>(rule: &Rule, facts: &[Fact<'a>]) -> Option<Win<'a>> {
             evidence = Some(word.id.clone());
         }
         if !is_refuted(rule, facts, answer.ended_at, settles_at) {
-            return Some(Win { kind: "assumed", settles_at, answer, evidence });
+            return Some(Win { kind: "assumed", settles_at, answer, evidence, value: None });
         }
     }
     None

@@ -2,7 +2,7 @@
 
 use crate::judge::{Fact, Judgement, What, judge};
 use crate::pricing::list_price;
-use crate::{Attempt, Charges, Contract, Cost, Kind, Rule, Traffic, cost};
+use crate::{Amount, Attempt, Charges, Contract, Cost, Kind, Rule, Traffic, cost, nanos};
 use std::collections::BTreeMap;
 
 /// What the rules make of the traffic at a time. All facts are taken as known; only for the invoices of the past
@@ -50,6 +50,8 @@ pub struct JudgedWin {
     pub answer: String,
     /// The id of the fact that speaks for it: silence has none, a planned handoff is its own.
     pub evidence: Option<String>,
+    /// What the outcome is worth: nanos and their currency.
+    pub value: Option<(i64, String)>,
 }
 
 /// All that is held of an episode.
@@ -95,6 +97,8 @@ pub struct Posting {
     pub effective_at: i64,
     /// The effective time of the charge, for a void too.
     pub origin: i64,
+    /// What the outcome is worth: nanos and their currency; of a void too.
+    pub value: Option<(i64, String)>,
     /// The list price, with the sign: a void's is negative.
     pub amount_nanos: i64,
     /// The contract version's.
@@ -174,6 +178,7 @@ impl<'a> Oracle<'a> {
                         settles_at: win.settles_at,
                         answer: win.answer.fact_id(),
                         evidence: win.evidence,
+                        value: worth(win.value),
                     }),
                     taker,
                     charged: episode.charged,
@@ -199,6 +204,15 @@ impl<'a> Oracle<'a> {
         postings
     }
 
+    /// How many charges are parked: no contract version, no price, or no value that a price is a share of.
+    pub fn parked(&self) -> usize {
+        let unpriced = |case: &Case| {
+            let charged = case.episodes.iter().filter(|episode| episode.charged);
+            charged.filter(|episode| self.entries(case, episode).is_empty()).count()
+        };
+        self.cases.iter().map(unpriced).sum()
+    }
+
     pub(crate) fn entries(&self, case: &Case, episode: &Episode) -> Vec<Posting> {
         let judgement = &episode.judgement;
         let Some(win) = &judgement.win else { return Vec::new() };
@@ -211,6 +225,10 @@ impl<'a> Oracle<'a> {
         let Some(price) = contract.prices.iter().find(|price| price.action == win.answer.action) else {
             return Vec::new();
         };
+        let value = worth(win.value);
+        let Some(amount_nanos) = list_price(price, win.kind, &contract.currency, value.as_ref()) else {
+            return Vec::new();
+        };
         let charge = Posting {
             episode: episode.name.clone(),
             sign: 1,
@@ -220,7 +238,8 @@ impl<'a> Oracle<'a> {
             model: win.answer.model.clone(),
             effective_at: win.settles_at,
             origin: win.settles_at,
-            amount_nanos: list_price(price, win.kind),
+            value,
+            amount_nanos,
             currency: contract.currency.clone(),
             contract_version: contract.version,
         };
@@ -231,6 +250,10 @@ impl<'a> Oracle<'a> {
         let void = Posting { sign: -1, effective_at: judgement.at, amount_nanos, ..charge.clone() };
         vec![charge, void]
     }
+}
+
+fn worth(value: Option<&Amount>) -> Option<(i64, String)> {
+    value.map(|value| (nanos(&value.amount), value.currency.clone()))
 }
 
 /// The contract version in force at a time.

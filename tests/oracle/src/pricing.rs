@@ -45,6 +45,9 @@ impl Item {
 /// By action and kind, charges less what took them back.
 pub type Counts = BTreeMap<(String, &'static str), i64>;
 
+/// By action and kind, the sum of the list prices with their signs.
+pub(crate) type Listed = BTreeMap<(String, &'static str), i128>;
+
 /// A line of a period's price under one contract version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Priced {
@@ -56,16 +59,44 @@ pub struct Priced {
     pub nanos: i128,
 }
 
-/// The list price of an outcome.
-pub(crate) fn list_price(price: &ContractPrice, kind: &str) -> i64 {
+/// The list price of an outcome that is worth so much in a currency; `None` for one without the value that its price is
+/// a share of.
+pub(crate) fn list_price(
+    price: &ContractPrice,
+    kind: &str,
+    currency: &str,
+    value: Option<&(i64, String)>,
+) -> Option<i64> {
+    if let Some(share) = &price.share {
+        let (value, _) = value.filter(|value| value.1 == currency)?;
+        let mut of_it = round_div(i128::from(*value) * i128::from(nanos(share)), HUNDRED);
+        if let Some(at_least) = &price.at_least {
+            of_it = of_it.max(i128::from(nanos(at_least)));
+        }
+        if let Some(at_most) = &price.at_most {
+            of_it = of_it.min(i128::from(nanos(at_most)));
+        }
+        return Some(i64::try_from(of_it).expect("in range"));
+    }
     let tiers = tiers(price, kind == "assumed" && has_assumed_price(price));
     let amount = i128::from(nanos(&tiers[0].amount));
-    i64::try_from(round_div(amount, i128::from(price.package.unwrap_or(1)))).expect("in range")
+    Some(i64::try_from(round_div(amount, i128::from(price.package.unwrap_or(1)))).expect("in range"))
 }
 
 /// What a contract version charges for the outcomes of a period, of which it is in force for `in_force` of
 /// `period` microseconds.
 pub fn price_period(contract: &Contract, counts: &Counts, in_force: i64, period: i64) -> Vec<Priced> {
+    price_listed(contract, counts, &Listed::new(), in_force, period)
+}
+
+/// The same with what the outcomes of a period cost by themselves, for prices by a share.
+pub(crate) fn price_listed(
+    contract: &Contract,
+    counts: &Counts,
+    listed: &Listed,
+    in_force: i64,
+    period: i64,
+) -> Vec<Priced> {
     let part = |nanos: i128| round_div(nanos * i128::from(in_force), i128::from(period));
     let percent = |of: i128, percent: &Option<String>| {
         let percent = percent.as_ref().map_or(0, |percent| i128::from(nanos(percent)));
@@ -77,7 +108,11 @@ pub fn price_period(contract: &Contract, counts: &Counts, in_force: i64, period:
     for price in &contract.prices {
         let count = |kind| counts.get(&(price.action.clone(), kind)).copied().unwrap_or(0);
         let (confirmed, assumed) = (count("confirmed"), count("assumed"));
-        let (of_confirmed, of_assumed) = outcomes(price, confirmed, assumed);
+        let sum = |kind| listed.get(&(price.action.clone(), kind)).copied().unwrap_or(0);
+        let (of_confirmed, of_assumed) = match price.share {
+            Some(_) => (sum("confirmed"), sum("assumed")),
+            None => outcomes(price, confirmed, assumed),
+        };
         let item = |kind| Item::Outcomes { action: price.action.clone(), kind };
         lines.push(Priced { item: item("confirmed"), quantity: confirmed, nanos: of_confirmed });
         lines.push(Priced { item: item("assumed"), quantity: assumed, nanos: of_assumed });

@@ -1,7 +1,7 @@
 //! RULES, "Buckets": what was tried, what it cost and what it earned.
 
-use crate::oracle::{Oracle, in_force};
-use crate::{DAY, Status, cost, rfc3339};
+use crate::oracle::{Episode, Oracle, in_force};
+use crate::{Attempt, DAY, Status, cost, rfc3339};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -31,6 +31,8 @@ pub struct Figures {
     pub won_nanos: i128,
     /// The cost of failed tries on the way to a win.
     pub retry_nanos: i128,
+    /// The cost of what was resolved and is not charged.
+    pub free_nanos: i128,
     /// The cost of what came to nothing.
     pub lost_nanos: i128,
     /// The cost of what is not decided.
@@ -79,6 +81,33 @@ impl Rows {
     }
 }
 
+/// The bucket of an attempt's cost, and the reason.
+fn bucket<'a>(attempt: &'a Attempt, episode: &Episode<'a>) -> (&'static str, Option<&'a str>) {
+    let judgement = &episode.judgement;
+    match (judgement.verdict, judgement.reason) {
+        ("pending", _) => ("pending", None),
+        ("confirmed" | "assumed", _) if !episode.charged => ("free", Some("not_charged")),
+        ("confirmed" | "assumed", _) => match (attempt.status, &attempt.failure_reason) {
+            (Status::Failed, Some(reason)) => ("retry", Some(reason)),
+            (Status::Failed, None) => ("retry", Some("unspecified")),
+            _ => ("won", None),
+        },
+        ("void", Some("dispute")) => ("free", Some("dispute")),
+        ("void", _) => ("lost", Some("late_void")),
+        (_, Some("unresolved")) => ("lost", Some("silence")),
+        (_, Some("no_answer")) => {
+            let mut failed = episode.attempts.iter().rev().filter(|attempt| attempt.status == Status::Failed);
+            let cause = match failed.next().and_then(|attempt| attempt.failure_reason.as_deref()) {
+                Some("agent_error" | "tool_error" | "refused") => "agent_error",
+                Some(_) => "provider_error",
+                None => "no_answer",
+            };
+            ("lost", Some(cause))
+        }
+        (_, reason) => ("lost", reason),
+    }
+}
+
 impl Oracle<'_> {
     /// The figures by (key, currency) of the UTC days `from_day..to_day`, numbered since 1970. Costs are under
     /// their own currency, outcomes and revenue under the contract's, `XXX` where there is none.
@@ -89,9 +118,7 @@ impl Oracle<'_> {
                 let judgement = &episode.judgement;
                 let (verdict, verdict_reason) = (judgement.verdict, judgement.reason);
                 for attempt in &episode.attempts {
-                    let retry =
-                        attempt.status == Status::Failed && matches!(verdict, "confirmed" | "assumed");
-                    let failure_reason = attempt.failure_reason.as_deref().unwrap_or("unspecified");
+                    let (bucket, reason) = bucket(attempt, episode);
                     let cost = cost(attempt);
                     let tags = Tags {
                         at: attempt.ended_at,
@@ -99,15 +126,16 @@ impl Oracle<'_> {
                         customer: case.customer,
                         agent: &attempt.agent,
                         model: &attempt.model,
-                        reason: if retry { Some(failure_reason) } else { verdict_reason },
+                        reason,
                     };
                     rows.add(&tags, |row| {
                         row.attempts += 1;
                         row.unknown_cost_attempts += i64::from(!cost.known);
-                        *match verdict {
+                        *match bucket {
                             "pending" => &mut row.pending_nanos,
-                            "failed" | "void" => &mut row.lost_nanos,
-                            _ if retry => &mut row.retry_nanos,
+                            "lost" => &mut row.lost_nanos,
+                            "free" => &mut row.free_nanos,
+                            "retry" => &mut row.retry_nanos,
                             _ => &mut row.won_nanos,
                         } += i128::from(cost.nanos);
                     });

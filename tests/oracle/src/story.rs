@@ -2,7 +2,7 @@
 
 use crate::attempts::attempt;
 use crate::generate::Random;
-use crate::{Attempt, Contract, DAY, Door, HOUR, Kind, MINUTE, Resolution, Rule, Status};
+use crate::{Amount, Attempt, Contract, DAY, Door, HOUR, Kind, MINUTE, Resolution, Rule, Status};
 use Kind::{Acknowledged, Assumed, Confirmed, Escalated, Message, Rated, Reopened};
 use Status::{Answered, HandedOff, Replied};
 use rand::RngExt;
@@ -16,6 +16,8 @@ pub(crate) struct Story<'a> {
     random: &'a mut Random,
     customer: &'a str,
     rule: &'a Rule,
+    /// The contract's.
+    currency: &'a str,
     number: u32,
     /// What the case is about; at times another agent steps in.
     action: &'a str,
@@ -33,6 +35,7 @@ impl<'a> Story<'a> {
             resolutions: Vec::new(),
             customer: &contract.customer,
             rule: &contract.rule,
+            currency: &contract.currency,
             number,
             action,
             other_action,
@@ -280,7 +283,20 @@ impl<'a> Story<'a> {
     fn attempt(&mut self, status: Status) {
         let action = if self.random.random_ratio(1, 8) { self.other_action } else { self.action };
         let case = self.case();
-        self.attempts.push(attempt(self.random, self.customer, &case, action, status, self.clock));
+        let attempt = attempt(self.random, self.customer, &case, action, status, self.clock);
+        let value = self.value(3);
+        self.attempts.push(Attempt { value, ..attempt });
+    }
+
+    /// What the outcome is worth: told once in so many times, now and then in a currency that nobody is billed in.
+    fn value(&mut self, one_in: u32) -> Option<Amount> {
+        if !self.random.random_ratio(1, one_in) {
+            return None;
+        }
+        let (units, decimals) =
+            (self.random.random_range(0..600), self.random.random_range(0..100_000_000_000u64));
+        let currency = if self.random.random_ratio(1, 12) { "CHF" } else { self.currency };
+        Some(Amount { amount: format!("{units}.{decimals:011}"), currency: currency.to_owned() })
     }
 
     fn resolve(&mut self, kind: Kind) {
@@ -293,7 +309,9 @@ impl<'a> Story<'a> {
             Door::Api => format!("res-{:06}-{count}", self.number),
             _ => format!("msg-{}-{:06}-{count}", self.customer, self.number),
         };
+        let value = if matches!(kind, Confirmed | Assumed) { self.value(2) } else { None };
         self.resolutions.push(Resolution {
+            value,
             id,
             customer: self.customer.to_owned(),
             case: self.case(),

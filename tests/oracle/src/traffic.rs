@@ -88,6 +88,15 @@ pub struct ContractPrice {
     /// How many are sold together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<i64>,
+    /// Percent of an outcome's value; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<String>,
+    /// What a share comes to at least; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<String>,
+    /// What a share comes to at most; a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<String>,
 }
 
 /// How tiers are read.
@@ -317,6 +326,8 @@ pub struct Attempt {
     pub reported_cost: Option<Amount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_costs: Vec<NamedAmount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Amount>,
     #[serde(serialize_with = "as_rfc3339")]
     pub started_at: i64,
     #[serde(serialize_with = "as_rfc3339")]
@@ -346,6 +357,8 @@ pub struct Usage {
     pub output_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub estimated: bool,
 }
 
 /// A decimal amount of a currency.
@@ -405,6 +418,8 @@ pub struct Resolution {
     pub reason: Option<String>,
     /// The score of a rating.
     pub score: Option<i64>,
+    /// What the outcome is worth; only a word for a win has it.
+    pub value: Option<Amount>,
     /// For a dispute the name of an episode, for a decision the fact id of a dispute. No door of [`Door`] takes it.
     pub about: Option<String>,
     /// How much it proves; what comes in by a door has [`Door::strength`].
@@ -507,6 +522,9 @@ impl Resolution {
     fn add_optional(&self, body: &mut Value) {
         if let Some(score) = self.score {
             body["score"] = json!(score);
+        }
+        if let Some(value) = &self.value {
+            body["value"] = json!(value);
         }
         if let Some(reason) = &self.reason {
             body["reason"] = json!(reason);

@@ -16,8 +16,16 @@ pub async fn compare(api: &Api, database_url: &str, oracle: &Oracle<'_>, parked:
     for by in ["customer", "agent", "model", "reason", "day"] {
         same(&format!("report by {by}"), report(api, by).await, expected_report(oracle, by));
     }
-    let held = number(&db, "SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL").await;
-    assert_eq!(held, i64::try_from(parked).unwrap(), "each malformed message is parked, once");
+    let held =
+        |of: &str| format!("SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL AND origin {of} 'outcome'");
+    let messages = number(&db, &held("<>")).await;
+    assert_eq!(messages, i64::try_from(parked).unwrap(), "each malformed message is parked, once");
+    let outcomes = number(&db, &held("=")).await;
+    assert_eq!(
+        outcomes,
+        i64::try_from(oracle.parked()).unwrap(),
+        "each charge without a price is parked, once"
+    );
 }
 
 fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
@@ -190,7 +198,7 @@ fn expected_invoices(oracle: &Oracle<'_>) -> Invoices {
     invoices
 }
 
-type Report = BTreeMap<(String, String), [i128; 11]>;
+type Report = BTreeMap<(String, String), [i128; 12]>;
 
 async fn report(api: &Api, by: &str) -> Report {
     let path = format!("/v1/reports/failure-cost?from=2026-09-01&to=2027-03-01&by={by}");
@@ -199,14 +207,17 @@ async fn report(api: &Api, by: &str) -> Report {
     for row in report["rows"].as_array().unwrap() {
         let text = |field: &str| row[field].as_str().unwrap().to_string();
         let number = |field: &str| i128::from(row[field].as_i64().unwrap());
-        let parts =
-            number("won_nanos") + number("retry_nanos") + number("lost_nanos") + number("pending_nanos");
+        let parts = ["won", "retry", "free", "lost", "pending"]
+            .iter()
+            .map(|part| number(&format!("{part}_nanos")))
+            .sum::<i128>();
         assert_eq!(parts, number("cost_nanos"), "the columns add up to the total");
         let fields = [
             "attempts",
             "unknown_cost_attempts",
             "won_nanos",
             "retry_nanos",
+            "free_nanos",
             "lost_nanos",
             "pending_nanos",
             "confirmed",
@@ -217,7 +228,7 @@ async fn report(api: &Api, by: &str) -> Report {
         ];
         figures.insert((text("key"), text("currency")), fields.map(number));
     }
-    figures.retain(|_, figures| *figures != [0; 11]);
+    figures.retain(|_, figures| *figures != [0; 12]);
     figures
 }
 
@@ -237,6 +248,7 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
             f.unknown_cost_attempts.into(),
             f.won_nanos,
             f.retry_nanos,
+            f.free_nanos,
             f.lost_nanos,
             f.pending_nanos,
             f.confirmed.into(),
@@ -247,6 +259,6 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
         ];
         figures.insert(key, row);
     }
-    figures.retain(|_, figures| *figures != [0; 11]);
+    figures.retain(|_, figures| *figures != [0; 12]);
     figures
 }

@@ -118,6 +118,7 @@ fn said_of(attempt: &Attempt, rule: &Rule, random: &mut StdRng) -> Option<Resolu
         occurred_at,
         reason: None,
         score: (kind == Kind::Rated).then(&mut score),
+        value: None,
         about: None,
         strength: Strength::Signed,
         door: Door::Webhook,

@@ -1,15 +1,16 @@
 //! Who may do what.
 
-use crate::{contract, problem, start, start_on};
+use crate::{START, attempt, contract, parked, problem, start, start_on};
 use reqwest::header::{LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
+use verdict_oracle::{HOUR, rfc3339};
 use verdict_tests::database::fresh_postgres;
 use verdict_tests::service::Service;
 
 const SCOPES: [&str; 5] = ["ingest", "resolve", "billing", "report", "admin"];
-const PAGES: [&str; 4] = ["/reports/failure-cost", "/invoices", "/invoices/acme", "/parked"];
+const PAGES: [&str; 5] = ["/reports/failure-cost", "/invoices", "/invoices/acme", "/sources", "/parked"];
 
 /// All that the description names, with something in place of each parameter.
 fn operations(service: &Service) -> Vec<(Method, String)> {
@@ -30,7 +31,7 @@ fn scope_of(path: &str) -> Option<&'static str> {
     let scope = match path.split('/').nth(2).unwrap() {
         "attempts" => "ingest",
         "resolutions" => "resolve",
-        "contracts" | "disputes" | "invoices" => "billing",
+        "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
         "cases" | "deliveries" | "reports" => "report",
         "alerts" | "parked" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,
@@ -212,7 +213,7 @@ async fn problems_name_the_field_and_the_remedy() {
         ("to=2026-13-01", "to", "2026-10-01"),
         ("from=2026-10-02&to=2026-10-02", "to", "after"),
         ("by=moon", "by", "customer, agent, model, reason or day"),
-        ("format=xml", "format", "json or csv"),
+        ("format=xml", "format", "json, csv or xlsx"),
         ("form=csv", "form", "expected"),
     ] {
         let detail = problem(service.get(&format!("/v1/reports/failure-cost?{query}")).await, 422).await;
@@ -249,4 +250,26 @@ async fn a_nul_in_an_address_or_a_form_is_no_error_of_ours() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is parked is tried again by a button, by who is logged in and by nobody else.
+#[tokio::test]
+async fn what_is_parked_is_tried_again_by_a_button() {
+    let service = start("access-replay").await;
+    let confirmed = json!({ "id": "r", "customer": "acme", "case": "b", "kind": "confirmed", "occurred_at": rfc3339(START + HOUR) });
+    service.post("/v1/attempts", &attempt("acme", "b")).await;
+    service.post("/v1/resolutions", &confirmed).await;
+    service.move_clock(START + 40 * HOUR).await;
+    let without_contract = parked(&service).await;
+    assert_eq!(without_contract.len(), 1, "{without_contract:?}");
+    let path = format!("/parked/{}/replay", without_contract[0]["id"].as_str().unwrap());
+    assert!(leads_to(&call(&service, Method::POST, &path, None).await, "/login"));
+    let (_, cookie) = log_in(&service, &service.key).await;
+    let cookie = cookie.unwrap();
+    let press = client().post(service.url(&path)).header("cookie", cookie.split(';').next().unwrap());
+    let response = press.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.text().await.unwrap().contains("in line to be done"));
+    let shown = page(&service, "/sources", &cookie).await.text().await.unwrap();
+    assert!(shown.contains("support") && shown.contains("never"), "{shown}");
 }

@@ -34,8 +34,9 @@ fn full(id: &str) -> Value {
         "case": "c-1",
         "usage": {
             "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100,
-            "output_tokens": 200, "reasoning_tokens": 50
+            "output_tokens": 200, "reasoning_tokens": 50, "estimated": true
         },
+        "value": { "amount": "120.5", "currency": "EUR" },
         "reported_cost": { "amount": "0.0123", "currency": "EUR" },
         "other_costs": [{ "name": "voice minutes", "amount": "0.04", "currency": "EUR" }],
         "status": "failed",
@@ -65,7 +66,9 @@ fn full_proto(id: &str) -> proto::Attempt {
             cache_write_tokens: Some(100),
             output_tokens: Some(200),
             reasoning_tokens: Some(50),
+            estimated: true,
         }),
+        value: Some(proto::Amount { amount: "120.5".into(), currency: "EUR".into() }),
         reported_cost: Some(proto::Amount { amount: "0.0123".into(), currency: "EUR".into() }),
         other_costs: vec![proto::NamedAmount {
             name: "voice minutes".into(),

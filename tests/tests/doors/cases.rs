@@ -11,7 +11,7 @@ use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, rows};
 use verdict_tests::service::{Service, binary};
 
 /// The addresses of an empty database of each sort.
-async fn databases(name: &str) -> [(String, String); 2] {
+pub(crate) async fn databases(name: &str) -> [(String, String); 2] {
     let postgres = fresh_postgres(&format!("doors_{}", name.replace('-', "_"))).await;
     let sqlite = fresh_sqlite(&folder(&format!("{name}-sqlite")));
     [(format!("{name}-postgres"), postgres), (format!("{name}-sqlite"), sqlite)]

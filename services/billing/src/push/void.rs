@@ -5,7 +5,8 @@
 
 use super::{Failure, Push, not_now};
 use crate::stripe::InvoiceStatus;
-use verdict_store::invoices::{self, Invoice, Kind};
+use verdict_domain::document::Kind;
+use verdict_store::invoices::{self, Invoice};
 use verdict_store::{Store, StoreError, outbox};
 
 /// What came of asking to void an invoice.

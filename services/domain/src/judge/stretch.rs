@@ -124,11 +124,25 @@ impl Stretch<'_> {
 
     /// 1. The win candidate.
     fn win(&self) -> Option<Win> {
-        match (self.confirmed(), self.assumed()) {
+        let win = match (self.confirmed(), self.assumed()) {
             (Some((at, _)), Some(assumed)) if assumed.settles_at < at => Some(assumed),
             (Some((_, confirmed)), _) => Some(confirmed),
             (None, assumed) => assumed,
-        }
+        }?;
+        Some(Win { valued: self.valued(&win), ..win })
+    }
+
+    /// Who says what the win is worth: the last of the deciding answer, and of what speaks for a win from the answer's
+    /// time until it settles.
+    fn valued(&self, win: &Win) -> Option<usize> {
+        let span = self.time(win.answer)..=win.settles_at;
+        self.range.clone().rfind(|&at| {
+            let speaks = [ResolutionKind::Confirmed, ResolutionKind::Assumed]
+                .into_iter()
+                .any(|kind| self.speaks_for_it(at, kind));
+            let counts = at == win.answer || (speaks && span.contains(&self.time(at)));
+            counts && self.facts[at].value().is_some()
+        })
     }
 
     /// The confirmed candidate, with the time of the confirmation.
@@ -143,7 +157,8 @@ impl Stretch<'_> {
                 return None;
             };
             let settles_at = at.plus(self.rule.confirmed_settles_after);
-            let win = Win { kind: WinKind::Confirmed, settles_at, answer, evidence: Some(evidence) };
+            let evidence = Some(evidence);
+            let win = Win { kind: WinKind::Confirmed, settles_at, answer, evidence, valued: None };
             (!self.is_refuted(at, settles_at)).then_some((at, win))
         })
     }
@@ -199,7 +214,7 @@ impl Stretch<'_> {
                 (self.time(said).max(silent_until), Some(said))
             }
         };
-        let win = Win { kind: WinKind::Assumed, settles_at, answer: word, evidence };
+        let win = Win { kind: WinKind::Assumed, settles_at, answer: word, evidence, valued: None };
         (!self.is_refuted(self.time(word), settles_at)).then_some(win)
     }
 

@@ -33,7 +33,7 @@ pub(crate) enum Charge<'a> {
     Untold,
     /// It is about to be posted.
     Due,
-    /// It is posted, and no contract or price covers it.
+    /// It is posted, and no contract or price covers it (or its price needs a value that is not told).
     Unpriced,
     /// It is charged.
     Charged {
@@ -73,6 +73,12 @@ impl About<'_> {
 
     fn is_planned_handoff(&self, win: &Win) -> bool {
         self.facts[win.answer].ended(Status::HandedOff)
+    }
+
+    /// What the outcome is worth, and who says so: `, worth 120 EUR by …`.
+    fn worth(&self, win: &Win) -> String {
+        let value = win.valued.and_then(|at| Some((at, self.facts[at].value()?)));
+        value.map_or_else(String::new, |(at, value)| format!(", worth {value} by {}", self.source(at)))
     }
 
     /// `Confirmed by …`, `Assumed: …`.
@@ -162,7 +168,7 @@ impl About<'_> {
         };
         let won = self.how_won(win);
         if self.episode.charged {
-            return format!("{won}; it settled {settled}{}.", self.charged(", and "));
+            return format!("{won}; it settled {settled}{}{}.", self.worth(win), self.charged(", and "));
         }
         match self.charged_before {
             Some(before) => format!(
@@ -177,7 +183,7 @@ impl About<'_> {
             Charge::Untold => String::new(),
             Charge::Due => format!("{and}is about to be charged"),
             Charge::Unpriced => {
-                ", but it is not charged: no contract version in force then has a price for it".into()
+                ", but it is not charged: it has no price, and is parked with what would give it one".into()
             }
             Charge::Charged { amount, invoice: Some(invoice) } => {
                 format!("{and}was charged {amount} on invoice `{invoice}`")
@@ -201,7 +207,10 @@ impl About<'_> {
             (true, Charge::Unpriced) => (String::new(), "; it never had a price"),
             (true, Charge::Untold | Charge::Due) => (String::new(), ", and it was taken back"),
         };
-        format!("Void: it was {won}, had settled on {settled}{charged}; then {taken}{back}.")
+        format!(
+            "Void: it was {won}, had settled on {settled}{}{charged}; then {taken}{back}.",
+            self.worth(win)
+        )
     }
 
     /// Who took a win back or refused it: `the customer came back (`…`) on …`.

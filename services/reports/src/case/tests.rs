@@ -21,13 +21,14 @@ pub(crate) fn attempt(at: i64, id: &str, status: Status) -> Fact {
         action: "support.resolution".into(),
         model: "gpt-4o".into(),
         cost: Cost { model_nanos: Some(5_000_000), other_nanos: 0, currency: Currency::USD },
+        value: None,
     };
     Fact { at: hour(at), id: format!("attempt:{id}"), said: Said::Attempt(said) }
 }
 
 pub(crate) fn said(at: i64, id: &str, kind: ResolutionKind) -> Fact {
     let strength = if id.starts_with("api:") { Strength::Api } else { Strength::Signed };
-    let said = ResolutionFact { kind, score: None, about: None, strength };
+    let said = ResolutionFact { kind, score: None, about: None, strength, value: None };
     Fact { at: hour(at), id: id.into(), said: Said::Resolution(said) }
 }
 
@@ -116,7 +117,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             99,
             Charge::Unpriced,
             0,
-            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled at once, but it is not charged: no contract version in force then has a price for it.",
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled at once, but it is not charged: it has no price, and is parked with what would give it one.",
         ),
         (
             "confirmed, due",

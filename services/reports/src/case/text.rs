@@ -62,9 +62,10 @@ fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
         let amount = row.amount.as_ref().map_or_else(|| "no price".into(), money);
         let invoice =
             row.invoice.as_ref().map_or_else(|| "no invoice yet".into(), |id| format!("invoice `{id}`"));
+        let worth = row.value.as_ref().map_or_else(String::new, |value| format!(", worth {}", money(value)));
         writeln!(
             to,
-            "  {}. {} of `{}`, {}, {}: {amount}, {invoice}",
+            "  {}. {} of `{}`, {}, {}{worth}: {amount}, {invoice}",
             row.seq,
             row.entry,
             row.episode,

@@ -121,6 +121,9 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub evidence: Option<serde_json::Value>,
+    /// What it says that the outcome is worth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<AmountView>,
     /// For an attempt: by what, and at what cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptView>,
@@ -200,6 +203,9 @@ pub struct BilledView {
     /// The row that it takes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reverses: Option<i64>,
+    /// What the outcome is worth; absent where no fact says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<AmountView>,
     /// The amount, with its sign; absent for what has no price.
     pub amount: Option<AmountView>,
     /// The contract version that priced it.

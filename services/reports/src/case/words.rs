@@ -64,27 +64,34 @@ fn how_it_came(strength: Strength, via: Option<&str>) -> &'static str {
 
 /// What a fact says, for a timeline.
 pub(crate) fn what(fact: &Fact, rule: &Rule) -> String {
-    match &fact.said {
+    let said = match &fact.said {
         Said::Attempt(attempt) => attempt_words(attempt, rule),
         Said::Resolution(said) => resolution_words(said, rule),
+    };
+    match fact.value() {
+        Some(value) => format!("{said}, worth {value}"),
+        None => said,
     }
 }
 
 fn attempt_words(attempt: &AttemptFact, rule: &Rule) -> String {
-    let (agent, action) = (&attempt.agent, &attempt.action);
+    let action = &attempt.action;
+    // A customer is not told which agent it was.
+    let agent = match attempt.agent.as_str() {
+        "" => "The agent".to_string(),
+        agent => format!("The agent `{agent}`"),
+    };
     match attempt.status {
-        Status::Answered => format!("The agent `{agent}` answered ({action})"),
-        Status::Replied => format!("The agent `{agent}` replied, without an answer ({action})"),
+        Status::Answered => format!("{agent} answered ({action})"),
+        Status::Replied => format!("{agent} replied, without an answer ({action})"),
         Status::Failed => match attempt.failure_reason {
-            Some(reason) => {
-                format!("The agent `{agent}` failed: {} ({action})", reason.as_str().replace('_', " "))
-            }
-            None => format!("The agent `{agent}` failed ({action})"),
+            Some(reason) => format!("{agent} failed: {} ({action})", reason.as_str().replace('_', " ")),
+            None => format!("{agent} failed ({action})"),
         },
         Status::HandedOff if rule.planned_handoffs.contains(action) => {
-            format!("The agent `{agent}` handed over to a human, as planned ({action})")
+            format!("{agent} handed over to a human, as planned ({action})")
         }
-        Status::HandedOff => format!("The agent `{agent}` handed over to a human ({action})"),
+        Status::HandedOff => format!("{agent} handed over to a human ({action})"),
     }
 }
 

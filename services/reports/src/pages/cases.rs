@@ -83,7 +83,7 @@ impl One<'_> {
 }
 
 /// An amount with its currency: `0.99 USD`.
-fn money(amount: &AmountView) -> String {
+pub(super) fn money(amount: &AmountView) -> String {
     format!("{} {}", super::thousands(&decimal(amount.nanos, least_decimals(amount))), amount.currency)
 }
 
@@ -92,7 +92,7 @@ fn least_decimals(amount: &AmountView) -> usize {
 }
 
 /// A sentence in parts, by turns plain and between backticks.
-fn parts(sentence: &str) -> Vec<(bool, &str)> {
+pub(super) fn parts(sentence: &str) -> Vec<(bool, &str)> {
     sentence.split('`').enumerate().map(|(nth, part)| (nth % 2 == 1, part)).collect()
 }
 

@@ -3,6 +3,7 @@
 use super::{currency_name, exact, grouped};
 use crate::chart::{Chart, MOST_DAYS};
 use crate::failure_cost::{FailureCost, Row};
+use crate::rate::Rate;
 use crate::text::rounded;
 use askama::Template;
 use verdict_domain::money::divide_half_away;
@@ -109,7 +110,10 @@ fn tiles(row: &Row) -> Vec<Tile> {
             label: "Margin",
             definition: MARGIN,
             value: money(row.margin_nanos),
-            note: unless(row.margin_nanos, "money is in more than one currency"),
+            note: row.profit_per_attempt_nanos.map_or_else(
+                || unless(row.margin_nanos, "money is in more than one currency"),
+                |nanos| format!("{} for each attempt", rounded(nanos, &row.currency)),
+            ),
         },
         Tile {
             label: "Cost of failures",
@@ -149,7 +153,10 @@ struct Loss<'a> {
 
 /// The reasons by currency, the most expensive first.
 fn losses(reasons: &FailureCost) -> Vec<Loss<'_>> {
-    let mut rows: Vec<&Row> = reasons.rows.iter().filter(|row| row.key != "-" && row.attempts != 0).collect();
+    // What is free was resolved: it is no loss.
+    let is_loss =
+        |row: &&Row| row.key != "-" && row.attempts != 0 && (together(row) != 0 || row.free_nanos == 0);
+    let mut rows: Vec<&Row> = reasons.rows.iter().filter(is_loss).collect();
     rows.sort_by(|a, b| a.currency.cmp(&b.currency).then_with(|| together(b).cmp(&together(a))));
     let all = |currency: &str| reasons.totals.iter().find(|row| row.currency == currency).map_or(0, together);
     rows.into_iter()
@@ -173,6 +180,10 @@ fn reason_text(reason: &str) -> &str {
         "reopened" => "person came back",
         "no_answer" => "never answered",
         "unresolved" => "answered, not resolved",
+        "silence" => "answered, then silence",
+        "late_void" => "taken back after it had settled",
+        "not_charged" => "the case is charged already",
+        "dispute" => "dispute accepted",
         "agent_error" => "agent error",
         "provider_error" => "model provider error",
         "rate_limited" => "rate limited",
@@ -196,6 +207,7 @@ enum Value {
     /// A count that should be zero.
     Bad(fn(&Row) -> i64),
     Money(fn(&Row) -> Option<i64>),
+    Rate(fn(&Row) -> Option<Rate>),
 }
 
 impl Column {
@@ -203,6 +215,7 @@ impl Column {
         match self.value {
             Value::Count(of) | Value::Bad(of) => grouped(&of(row)),
             Value::Money(of) => of(row).map_or("–".into(), |nanos| rounded(nanos, &row.currency)),
+            Value::Rate(of) => of(row).map_or("–".into(), |rate| rate.shown()),
         }
     }
 
@@ -210,6 +223,7 @@ impl Column {
         match self.value {
             Value::Bad(of) if of(row) != 0 => "unknown",
             Value::Count(of) | Value::Bad(of) if of(row) == 0 => "zero",
+            Value::Rate(of) if of(row).is_none_or(|rate| rate.is_of_few()) => "zero",
             Value::Money(of) if of(row).is_none_or(|nanos| nanos == 0) => "zero",
             Value::Money(of) if of(row).is_some_and(|nanos| nanos < 0) => "negative",
             _ => "",
@@ -218,12 +232,15 @@ impl Column {
 }
 
 const REVENUE: &str = "Charges for outcomes less those taken back, on the day they take effect.";
-const COST: &str = "Won, retries, lost and pending together. What is unknown is not in it.";
+const COST: &str = "Won, retries, free, lost and pending together. What is unknown is not in it.";
 const MARGIN: &str = "Revenue less cost, where both are in one currency.";
+const PER_ATTEMPT: &str =
+    "Margin over attempts: the chance of success times the price, less the cost of a try.";
+const SUCCESS: &str = "Confirmed and assumed outcomes among all that are decided; with the interval that holds the true rate in 95 of 100 cases.";
 const PER_RESOLUTION: &str = "Cost over confirmed and assumed outcomes.";
 
 /// The columns of the table, as they are grouped in its heading.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 17] = [
     Column {
         heading: "all",
         definition: "Attempts, on the day they ended.",
@@ -236,13 +253,18 @@ const COLUMNS: [Column; 14] = [
     },
     Column {
         heading: "won",
-        definition: "Attempts of won episodes that did not fail.",
+        definition: "Attempts of won and charged episodes that did not fail.",
         value: Value::Money(|row| Some(row.won_nanos)),
     },
     Column {
         heading: "retries",
-        definition: "Failed attempts of episodes that were won in the end.",
+        definition: "Failed attempts of charged episodes that were won in the end.",
         value: Value::Money(|row| Some(row.retry_nanos)),
+    },
+    Column {
+        heading: "free",
+        definition: "Attempts of episodes that were resolved and are not charged: the case is charged already, or a dispute was accepted.",
+        value: Value::Money(|row| Some(row.free_nanos)),
     },
     Column {
         heading: "lost",
@@ -282,4 +304,10 @@ const COLUMNS: [Column; 14] = [
         definition: PER_RESOLUTION,
         value: Value::Money(|row| row.cost_per_resolution_nanos),
     },
+    Column {
+        heading: "profit per attempt",
+        definition: PER_ATTEMPT,
+        value: Value::Money(|row| row.profit_per_attempt_nanos),
+    },
+    Column { heading: "success", definition: SUCCESS, value: Value::Rate(|row| row.success) },
 ];

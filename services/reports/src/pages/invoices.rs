@@ -4,7 +4,7 @@ use super::{grouped, length, moment, thousands};
 use askama::Template;
 use verdict_domain::money::{Currency, decimal, minor_decimal};
 use verdict_domain::time::Timestamp;
-use verdict_store::invoices::Invoice;
+use verdict_store::invoices::{Invoice, Kind, State};
 use verdict_store::ledger::Charge;
 
 #[derive(Template)]
@@ -22,17 +22,24 @@ pub fn invoices(invoices: &[Invoice]) -> Result<String, askama::Error> {
 #[template(path = "invoice.html")]
 struct One<'a> {
     invoice: &'a Invoice,
+    link: Option<&'a (i64, String)>,
     charges: &'a [Charge],
     shown_limit: u32,
     decimals: usize,
 }
 
-/// One invoice, to be printed, with the charges that it rests on: those read with `shown_limit`.
-pub fn invoice(invoice: &Invoice, charges: &[Charge], shown_limit: u32) -> Result<String, askama::Error> {
+/// One invoice, to be printed, with its place and link in the chain and the charges that it rests on: those read with
+/// `shown_limit`.
+pub fn invoice(
+    invoice: &Invoice,
+    link: Option<&(i64, String)>,
+    charges: &[Charge],
+    shown_limit: u32,
+) -> Result<String, askama::Error> {
     let lines = invoice.lines.iter().map(|line| line.amount.nanos);
     let nanos = lines.chain(charges.iter().map(|item| item.charge.amount.nanos));
     let decimals = nanos.map(|nanos| decimal(nanos, 2).rsplit('.').next().map_or(2, str::len)).max();
-    One { invoice, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
+    One { invoice, link, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
 }
 
 impl One<'_> {
@@ -52,9 +59,22 @@ impl One<'_> {
     }
 }
 
-/// Stripe's state of an invoice, or that it is not there yet.
+/// Stripe's state of an invoice, or where it stands here.
 fn state(invoice: &Invoice) -> &str {
-    invoice.stripe_status.as_deref().unwrap_or("local draft")
+    match (&invoice.stripe_status, invoice.state) {
+        (Some(status), _) => status,
+        (None, State::Draft) => "waits for approval",
+        (None, State::Final) => "final, not at Stripe",
+        (None, State::Shadow) => "trial, never charged",
+    }
+}
+
+/// What it is called.
+fn kind(invoice: &Invoice) -> &'static str {
+    match invoice.kind {
+        Kind::Invoice => "Invoice",
+        Kind::CreditNote => "Credit note",
+    }
 }
 
 /// `+1`, `-1`.
@@ -63,12 +83,12 @@ fn signed(quantity: &i64) -> String {
 }
 
 /// An amount in minor units, as it is paid.
-fn minor(minor: &i64, currency: &Currency) -> String {
+pub(super) fn minor(minor: &i64, currency: &Currency) -> String {
     thousands(&minor_decimal(*minor, *currency))
 }
 
 /// Where a period begins or ends: seconds are not said where there are none.
-fn bound(at: &Timestamp) -> String {
+pub(super) fn bound(at: &Timestamp) -> String {
     let text = moment(at);
     text.strip_suffix(":00").unwrap_or(&text).to_string()
 }

@@ -9,11 +9,21 @@ use verdict_store::parked::Listed;
 struct Page<'a> {
     items: &'a [Listed],
     total: i64,
+    said: Option<&'a Said>,
 }
 
-/// What is parked: `items` of `total`, each with the command that replays it.
-pub fn parked(items: &[Listed], total: i64) -> Result<String, askama::Error> {
-    Page { items, total }.render()
+/// What came of trying something again.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Whether it is done, or in line to be.
+    pub went_well: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// What is parked: `items` of `total`, each with a button and the command that replays it.
+pub fn parked(items: &[Listed], total: i64, said: Option<&Said>) -> Result<String, askama::Error> {
+    Page { items, total, said }.render()
 }
 
 impl Page<'_> {

@@ -1,4 +1,5 @@
 mod cases;
+mod customer;
 
 use super::*;
 use crate::{FailureCost, Row};
@@ -166,6 +167,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
             contract_version: 3,
             quantity,
             amount,
+            value: None,
         },
     }
 }
@@ -173,7 +175,7 @@ fn charge(case: &str, at: &str, action: &str, quantity: i64, nanos: i64, currenc
 /// A line of the invoice's own period, or of an earlier one.
 fn line(number: u32, charge: &Charge, earlier: bool) -> Line {
     let start = if earlier { "2026-08-31T22:00:00Z" } else { "2026-09-30T22:00:00Z" };
-    let invoice::Charge { action, win, contract_version, quantity, amount } = charge.charge.clone();
+    let invoice::Charge { action, win, contract_version, quantity, amount, .. } = charge.charge.clone();
     let why = format!("{quantity} × {action}");
     Line {
         number,
@@ -223,7 +225,7 @@ fn invoices_of_several_currencies() {
     let html = invoices(&[hostile, yen]).unwrap();
     assert_escaped(&html);
     assert!(html.contains(r#"href="/invoices/kiku%2F2026-10""#));
-    assert!(html.contains(r#"class="negative">-110</td>"#) && html.contains("local draft"));
+    assert!(html.contains(r#"class="negative">-110</td>"#) && html.contains("final, not at Stripe"));
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
     let mut drafted = one_invoice(HOSTILE, Currency::USD, lines);
     drafted.bill_to = BillTo { name: HOSTILE.into(), email: HOSTILE.into() };
     drafted.stripe_id = Some(HOSTILE.into());
-    let html = invoice(&drafted, &charges, 3).unwrap();
+    let html = invoice(&drafted, Some(&(7, "4ab1".into())), &charges, 3).unwrap();
     assert_escaped(&html);
     for text in [
         "The lines add up to the total.",
@@ -249,16 +251,19 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
         "<td>-1</td>",
         "2026-10-05 10:00:00.000001",
         "correction, period from 2026-08-31 22:00",
+        "Number 7 in the chain of invoices, link <code>4ab1</code>",
     ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
     drafted.total_minor = i64::MIN;
-    let html = invoice(&drafted, &charges, 2).unwrap();
+    let html = invoice(&drafted, None, &charges, 2).unwrap();
     assert!(
         html.contains("do not add up")
             && html.contains("The first 2 charges on this invoice; there may be more.")
     );
-    assert!(invoice(&one_invoice("x", Currency::EUR, Vec::new()), &[], 2).unwrap().contains("No charges."));
+    assert!(
+        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], 2).unwrap().contains("No charges.")
+    );
 }
 
 fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed {
@@ -274,11 +279,11 @@ fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed 
 
 #[test]
 fn parked_shows_the_beginning_of_any_bytes() {
-    assert!(parked(&[], 0).unwrap().contains("Nothing is parked."));
+    assert!(parked(&[], 0, None).unwrap().contains("Nothing is parked."));
     let mut body = HOSTILE.as_bytes().to_vec();
     body.extend([0xff, 0xfe, 0]);
     body.extend("é".repeat(100).as_bytes());
-    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001).unwrap();
+    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, None).unwrap();
     assert_escaped(&html);
     assert!(html.contains("1,001 could not be processed") && html.contains("The oldest 1 are shown."));
     assert!(!html.contains('\0'));
@@ -361,7 +366,10 @@ fn sample() -> Vec<(String, String)> {
         invoice.stripe_status = Some("open".into());
     }
     pages.push(("invoices".to_string(), invoices(&drafted).unwrap()));
-    pages.push(("invoice".to_string(), invoice(&drafted[0], &charges, 500).unwrap()));
+    pages.push((
+        "invoice".to_string(),
+        invoice(&drafted[0], Some(&(3, "5d1c".repeat(16))), &charges, 500).unwrap(),
+    ));
 
     let items = [
         listed(
@@ -378,8 +386,9 @@ fn sample() -> Vec<(String, String)> {
         ),
         listed(Origin::Delivery, "zendesk/01HQ7", "not JSON: expected value at line 1 column 1", &[0, 159, 146, 150]),
     ];
-    pages.push(("parked".to_string(), parked(&items, 3).unwrap()));
+    pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
     pages.extend(cases::sample());
+    pages.extend(customer::sample(&drafted[0], &charges));
     pages
 }
 

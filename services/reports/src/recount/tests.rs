@@ -34,6 +34,8 @@ fn billed(seq: i64, entry: EntryKind, kind: WinKind, at: i64, amount: &str) -> B
         effective_at: hour(at),
         reason: None,
         reverses: None,
+        value: None,
+        value_currency: None,
         amount: Some(amount.into()),
         currency: Some("USD".into()),
         contract_version: Some(1),

@@ -49,6 +49,12 @@ pub struct Fetch {
     /// A score that the person gave.
     #[serde(default)]
     pub score: Option<Operands>,
+    /// What the outcome is worth, of a `confirmed` or `assumed` fact.
+    #[serde(default)]
+    pub value: Option<Operands>,
+    /// The currency of the value (ISO 4217).
+    #[serde(default)]
+    pub value_currency: Option<Operands>,
     /// The episode that is meant.
     #[serde(default)]
     pub episode: Option<Operands>,
@@ -118,6 +124,12 @@ pub struct Poll {
     /// A score that the person gave.
     #[serde(default)]
     pub score: Option<Operands>,
+    /// What the outcome is worth, of a `confirmed` or `assumed` fact.
+    #[serde(default)]
+    pub value: Option<Operands>,
+    /// The currency of the value (ISO 4217).
+    #[serde(default)]
+    pub value_currency: Option<Operands>,
     /// The episode that is meant.
     #[serde(default)]
     pub episode: Option<Operands>,

@@ -145,6 +145,10 @@ fn rule_faults(place: &str, rule: &Rule, set: Rules, via: Via, platform: &Platfo
     if rule.outcome == RuleOutcome::Rated {
         needed.push(("score", reading.score.is_some()));
     }
+    if reading.value.is_some() || reading.value_currency.is_some() {
+        needed.push(("value", reading.value.is_some()));
+        needed.push(("value_currency", reading.value_currency.is_some()));
+    }
     for (field, _) in needed.into_iter().filter(|(_, given)| !given) {
         found.error(place, format!("its outcome needs `{field}`: give it here or beside the rules"));
     }
@@ -223,6 +227,8 @@ pub(crate) fn operands(platform: &Platform, visit: &mut dyn FnMut(&str, &Operand
                 ("occurred_at.at", when),
                 ("reason", reading.reason),
                 ("score", reading.score),
+                ("value", reading.value),
+                ("value_currency", reading.value_currency),
                 ("episode", reading.episode),
             ] {
                 let operands: &[Operand] = operands.map_or(&[], |operands: &Operands| &operands.0);

@@ -4,7 +4,9 @@ use super::encoding::sha256_hex;
 use super::value::{Settings, scalar};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use verdict_domain::time::Timestamp;
 
@@ -65,6 +67,8 @@ enum Step {
 /// All that operands may look at.
 pub(crate) struct Scope<'a> {
     pub body: &'a Value,
+    /// The body (or the element) as it stands in what was sent: there a number has all its digits.
+    pub text: Option<&'a RawValue>,
     pub envelope: &'a Value,
     pub event: Option<&'a Value>,
     pub header: &'a dyn Fn(&str) -> Option<String>,
@@ -116,6 +120,37 @@ impl Pointer {
         here.retain(|value| !value.is_null());
         here
     }
+
+    /// The same in a document as it stands; `null` is there too.
+    pub(crate) fn find_text<'a>(&self, document: &'a RawValue) -> Vec<&'a RawValue> {
+        let mut here = vec![document];
+        for step in &self.steps {
+            here = here.into_iter().flat_map(|value| stepped_text(value, step)).collect();
+        }
+        here
+    }
+}
+
+/// The elements of an array as they stand; none of anything else.
+pub(crate) fn elements_text(array: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(array.get()).unwrap_or_default()
+}
+
+fn stepped_text<'a>(value: &'a RawValue, step: &Step) -> Vec<&'a RawValue> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+    match step {
+        Step::Any => elements_text(value).into_iter().chain(members.into_values()).collect(),
+        Step::To(place) => {
+            let element = nth(place).and_then(|place| elements_text(value).get(place).copied());
+            element.or_else(|| members.get(place).copied()).into_iter().collect()
+        }
+    }
+}
+
+/// The place in an array that a step names.
+fn nth(place: &str) -> Option<usize> {
+    let plain = place == "0" || !place.starts_with(['0', '+']);
+    place.parse().ok().filter(|_| plain)
 }
 
 fn stepped<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
@@ -123,9 +158,7 @@ fn stepped<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
         (Value::Array(elements), Step::Any) => elements.iter().collect(),
         (Value::Object(members), Step::Any) => members.values().collect(),
         (Value::Array(elements), Step::To(place)) => {
-            let plain = place == "0" || !place.starts_with(['0', '+']);
-            let place = place.parse::<usize>().ok().filter(|_| plain);
-            place.and_then(|place| elements.get(place)).into_iter().collect()
+            nth(place).and_then(|place| elements.get(place)).into_iter().collect()
         }
         (Value::Object(members), Step::To(name)) => members.get(name).into_iter().collect(),
         _ => Vec::new(),
@@ -201,6 +234,22 @@ impl Operand {
         texts.map(|texts| Cow::Owned(Value::String(texts.join(":")))).into_iter().collect()
     }
 
+    /// The first number or text there that is not empty: a number of the body with the digits that it was sent with,
+    /// one of another document only if it is whole.
+    pub(crate) fn digits(&self, scope: &Scope) -> Option<String> {
+        let [Part::In(document, pointer)] = self.parts.as_slice() else { return self.text(scope) };
+        if *document == Document::Body {
+            let found = scope.text.map(|text| pointer.find_text(text)).unwrap_or_default();
+            return found.into_iter().find_map(|value| match value.get().as_bytes().first()? {
+                b'"' => serde_json::from_str(value.get()).ok().filter(|text: &String| !text.is_empty()),
+                b'-' | b'0'..=b'9' => Some(value.get().to_string()),
+                _ => None,
+            });
+        }
+        let exact = |value: &Cow<Value>| value.is_string() || value.is_i64() || value.is_u64();
+        first_text(self.values(scope).into_iter().filter(exact).collect())
+    }
+
     /// The first scalar there that is not empty, as text.
     pub(crate) fn text(&self, scope: &Scope) -> Option<String> {
         first_text(self.values(scope))
@@ -242,6 +291,11 @@ impl Part {
 pub struct Operands(pub Vec<Operand>);
 
 impl Operands {
+    /// The number or text of the first that is present, with all its digits.
+    pub(crate) fn digits(&self, scope: &Scope) -> Option<String> {
+        self.0.iter().find_map(|operand| operand.digits(scope))
+    }
+
     /// The text of the first that is present.
     pub(crate) fn text(&self, scope: &Scope) -> Option<String> {
         self.0.iter().find_map(|operand| operand.text(scope))

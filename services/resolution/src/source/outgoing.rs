@@ -156,6 +156,7 @@ impl Source {
         };
         let scope = Scope {
             body: &page,
+            text: None,
             envelope: &page,
             event: None,
             header: &|_| None,

@@ -5,6 +5,7 @@ use super::condition::Condition;
 use super::moment::TimeFormat;
 use super::operand::{Operand, Operands, Pointer};
 use super::value::{Setting, Settings};
+use crate::event::ValueEvent;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +36,10 @@ pub struct Platform {
     pub reason: Option<Operands>,
     /// A score that the person gave.
     pub score: Option<Operands>,
+    /// What the outcome is worth, of a `confirmed` or `assumed` fact.
+    pub value: Option<Operands>,
+    /// The currency of the value (ISO 4217).
+    pub value_currency: Option<Operands>,
     /// The episode that is meant.
     pub episode: Option<Operands>,
     /// What is recorded with a fact.
@@ -89,6 +94,12 @@ pub struct Rule {
     /// A score that the person gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<Operands>,
+    /// What the outcome is worth, of a `confirmed` or `assumed` fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Operands>,
+    /// The currency of the value (ISO 4217).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_currency: Option<Operands>,
     /// The episode that is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<Operands>,
@@ -299,6 +310,9 @@ pub struct Expected {
     /// The score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<i64>,
+    /// What the outcome is worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueEvent>,
 }
 
 /// The operands of a set of rules, as they stand at one rule.
@@ -310,6 +324,8 @@ pub(crate) struct Reading<'a> {
     pub occurred_at: Option<&'a When>,
     pub reason: Option<&'a Operands>,
     pub score: Option<&'a Operands>,
+    pub value: Option<&'a Operands>,
+    pub value_currency: Option<&'a Operands>,
     pub episode: Option<&'a Operands>,
     pub evidence: &'a [Operand],
 }
@@ -331,6 +347,8 @@ macro_rules! reading_of {
             occurred_at: $of.occurred_at.as_ref(),
             reason: $of.reason.as_ref(),
             score: $of.score.as_ref(),
+            value: $of.value.as_ref(),
+            value_currency: $of.value_currency.as_ref(),
             episode: $of.episode.as_ref(),
             evidence: $evidence,
         }
@@ -365,6 +383,8 @@ impl Rule {
             occurred_at: own.occurred_at.or(set.occurred_at),
             reason: own.reason.or(set.reason),
             score: own.score.or(set.score),
+            value: own.value.or(set.value),
+            value_currency: own.value_currency.or(set.value_currency),
             episode: own.episode.or(set.episode),
             evidence: own.evidence,
         }

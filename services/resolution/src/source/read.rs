@@ -2,11 +2,13 @@
 
 use super::Source;
 use super::encoding::by_digest;
-use super::operand::{Operands, Scope};
+use super::operand::{Operands, Scope, elements_text};
 use super::platform::{Reading, Rule, RuleOutcome, Rules, Via, When};
 use super::value::{Settings, scalar};
 use super::verify::valid_id;
+use crate::event::ValueEvent;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use verdict_domain::fact::ResolutionKind;
@@ -91,6 +93,8 @@ pub struct Draft {
     pub reason: Option<String>,
     /// A score that the person gave.
     pub score: Option<i64>,
+    /// What the outcome is worth, of a fact that speaks for one: as it was sent.
+    pub value: Option<ValueEvent>,
     /// The episode that is meant.
     pub episode: Option<String>,
     /// What the mapping records with it.
@@ -121,6 +125,9 @@ pub struct Origin {
     /// A score that the person gave.
     #[serde(default)]
     pub score: Option<i64>,
+    /// What the outcome is worth, as it was sent.
+    #[serde(default)]
+    pub value: Option<ValueEvent>,
     /// The episode that is meant.
     #[serde(default)]
     pub episode: Option<String>,
@@ -143,6 +150,8 @@ struct Found {
     fact_id: Option<String>,
     reason: Option<String>,
     score: Option<i64>,
+    /// What the outcome is worth; an error where its currency is not there.
+    value: Option<Result<ValueEvent, ()>>,
     episode: Option<String>,
     evidence: Map<String, Value>,
 }
@@ -172,9 +181,18 @@ impl Source {
             Err(error) => return quarantine(&format!("the body is not JSON: {error}")),
         };
         let header = header_of(stored.headers);
-        let event = |index, element: &Value| {
+        // The same once more, with each number as it was written.
+        let whole: Option<&RawValue> = serde_json::from_slice(stored.body).ok();
+        let texts = match (&self.platform_rules().each, whole) {
+            (Some(each), Some(whole)) if stored.via == Via::Webhook => {
+                each.0.find_text(whole).into_iter().flat_map(elements_text).collect()
+            }
+            _ => Vec::from_iter(whole),
+        };
+        let event = |index: usize, element: &Value| {
             let scope = Scope {
                 body: element,
+                text: texts.get(index).copied(),
                 envelope: &body,
                 event: stored.origin.map(|origin| &origin.event),
                 header: &header,
@@ -228,6 +246,13 @@ impl Source {
             quarantine(format!("the event has no {what} that can be used ({at})"))
         };
         let written = |operands: Option<&Operands>| operands.map(ToString::to_string).unwrap_or_default();
+        let speaks_for_a_win = matches!(outcome, RuleOutcome::Confirmed | RuleOutcome::Assumed);
+        let value = match found.value.clone() {
+            _ if !speaks_for_a_win && outcome != RuleOutcome::Fetch => None,
+            Some(Err(())) => return absent("currency of its value", written(reading.value_currency)),
+            Some(Ok(value)) => Some(value),
+            None => None,
+        };
         let Some(kind) = outcome.kind() else {
             if outcome == RuleOutcome::Quarantine {
                 let why = rule.reason.as_ref().and_then(|reason| reason.text(scope));
@@ -246,6 +271,7 @@ impl Source {
                 occurred_at: found.occurred_at,
                 reason: found.reason,
                 score: found.score,
+                value,
                 episode: found.episode,
                 evidence: found.evidence,
             });
@@ -263,7 +289,18 @@ impl Source {
             return absent("whole number as score", written(reading.score));
         }
         let Found { reason, score, episode, evidence, .. } = found;
-        Outcome::Fact(Draft { kind, fact_id, case, customer, occurred_at, reason, score, episode, evidence })
+        Outcome::Fact(Draft {
+            kind,
+            fact_id,
+            case,
+            customer,
+            occurred_at,
+            reason,
+            score,
+            value,
+            episode,
+            evidence,
+        })
     }
 
     /// Evaluates the operands. What a fetch does not say is known from the event that made us ask.
@@ -306,6 +343,12 @@ impl Source {
             score: text(reading.score)
                 .and_then(|score| whole(&score))
                 .or_else(|| origin.and_then(|origin| origin.score)),
+            value: match reading.value.and_then(|operands| operands.digits(scope)) {
+                Some(amount) => Some(
+                    text(reading.value_currency).map(|currency| ValueEvent { amount, currency }).ok_or(()),
+                ),
+                None => origin.and_then(|origin| origin.value.clone()).map(Ok),
+            },
             episode: name(reading.episode).or_else(|| known(|origin| &origin.episode)),
             evidence,
         }

@@ -86,6 +86,11 @@ fn compare(events: &[Event], expected: &[Expected]) -> Result<(), String> {
         return Err(format!("{} events instead of {}: {events:?}", events.len(), expected.len()));
     }
     for (event, expected) in events.into_iter().zip(expected) {
+        let value = match &event.outcome {
+            Outcome::Fact(fact) => fact.value.as_ref(),
+            Outcome::Fetch(origin) => origin.value.as_ref(),
+            _ => None,
+        };
         let (case, customer, at, score) = match &event.outcome {
             Outcome::Fact(fact) => {
                 (Some(&fact.case), Some(&fact.customer), Some(fact.occurred_at), fact.score)
@@ -100,7 +105,8 @@ fn compare(events: &[Event], expected: &[Expected]) -> Result<(), String> {
             && (expected.case.is_none() || case == expected.case.as_ref())
             && (expected.customer.is_none() || customer == expected.customer.as_ref())
             && (expected.occurred_at.is_none() || at == expected.occurred_at)
-            && (expected.score.is_none() || score == expected.score);
+            && (expected.score.is_none() || score == expected.score)
+            && (expected.value.is_none() || value == expected.value.as_ref());
         if !fits {
             return Err(format!("{event:?} instead of {expected:?}"));
         }

@@ -3,11 +3,15 @@
 mod access;
 mod billing;
 mod cases;
+mod credits;
+mod customer;
 mod disputes;
 mod events;
+mod evidence;
 mod operations;
 mod pages;
 mod problem;
+mod reconcile;
 mod reports;
 mod sources;
 mod void;
@@ -46,6 +50,8 @@ pub struct Door {
     pub inbox: Inbox,
     /// Whether the login cookie is only sent over HTTPS.
     pub secure_cookies: bool,
+    /// Where others reach the service, if that is configured.
+    pub public_url: Option<String>,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -90,11 +96,19 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_invoices)
         .service(billing::get_invoice)
         .service(void::void_invoice)
+        .service(evidence::get_evidence)
+        .service(evidence::get_chain)
+        .service(billing::approve_invoice)
+        .service(credits::post_credits)
+        .service(credits::list_credits)
+        .service(customer::get_estimate)
+        .service(customer::make_page_link)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)
         .service(operations::get_parked)
@@ -133,6 +147,7 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
         // No name has a NUL in it, and PostgreSQL cannot even be asked for one.
         app.configure(webhooks::probes)
             .configure(pages::routes)
+            .configure(customer::pages)
             .default_service(web::to(problem::not_found))
             .wrap_fn(|request, service| {
                 let has_nul = request.uri().to_string().contains("%00");

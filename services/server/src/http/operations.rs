@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_domain::time::Timestamp;
 use verdict_store::parked::{self, Listed};
-use verdict_store::{access, status as look};
+use verdict_store::{StoreError, access, status as look};
 
 /// How much waits at each step.
 #[utoipa::path(responses((status = 200, description = "Counts, by step", body = Object)))]
@@ -94,13 +94,17 @@ pub(super) async fn replay_parked(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    match replay(&door.store, &door.book, &door.sources.now(), Some(&door.worker), &id, door.clock.now())
-        .await?
-    {
+    match try_again(&door, &id).await? {
         Replayed::Done => Ok(HttpResponse::Accepted().finish()),
         Replayed::NotFound => Err(Problem::not_found("this parked thing")),
         Replayed::StillFails(reason) => Err(Problem::unprocessable(reason)),
     }
+}
+
+/// Tries a parked thing again.
+pub(super) async fn try_again(door: &Door, id: &str) -> Result<Replayed, StoreError> {
+    let (sources, now) = (door.sources.now(), door.clock.now());
+    replay(&door.store, &door.book, &sources, Some(&door.worker), id, now).await
 }
 
 /// The time of the service.

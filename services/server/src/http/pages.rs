@@ -5,16 +5,18 @@ use super::access::{Caller, Scope, log_in, log_out};
 use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::problem::Problem;
 use super::reports::{ReportParams, query};
+use super::{operations, sources};
+use crate::replay::Replayed;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
 use verdict_domain::time::day_text;
-use verdict_reports::pages::{self, Filter};
+use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_reports::{Query, group_by};
 use verdict_store::figures::GroupBy;
-use verdict_store::{attempts, history, invoices, ledger, parked, status};
+use verdict_store::{alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
@@ -36,7 +38,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
         .route("/invoices", web::get().to(list_invoices))
         .route("/invoices/{id}", web::get().to(show_invoice))
-        .route("/parked", web::get().to(list_parked));
+        .route("/sources", web::get().to(list_sources))
+        .route("/quarantine/{id}/replay", web::post().to(replay_quarantined))
+        .route("/parked", web::get().to(list_parked))
+        .route("/parked/{id}/replay", web::post().to(replay_parked));
 }
 
 /// A problem, as a page: without a login, the way to it.
@@ -75,7 +80,7 @@ type Page = Result<HttpResponse, PageProblem>;
 /// Who calls, or the way to the login.
 type Login = Result<Caller, Problem>;
 
-fn page(status: StatusCode, html: String) -> HttpResponse {
+pub(super) fn page(status: StatusCode, html: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.content_type("text/html; charset=utf-8");
     // No scripts, nothing from elsewhere, in nobody's frame, in no cache.
@@ -189,11 +194,52 @@ async fn show_invoice(login: Login, door: web::Data<Door>, id: web::Path<String>
     let invoice =
         invoices::find(&door.store, &id).await?.ok_or_else(|| Problem::not_found("this invoice"))?;
     let charges = ledger::charges_on_invoice(&door.store, &invoice.id, SHOWN_CHARGES).await?;
-    shown(pages::invoice(&invoice, &charges, SHOWN_CHARGES))
+    let link = chain::link_of_invoice(&door.store, &invoice.id).await?;
+    shown(pages::invoice(&invoice, link.as_ref(), &charges, SHOWN_CHARGES))
 }
 
 async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
     login?.may(Scope::Admin)?;
+    parked_page(&door, None).await
+}
+
+async fn parked_page(door: &Door, said: Option<Said>) -> Page {
     let items = parked::list(&door.store, SHOWN_PARKED).await?;
-    shown(pages::parked(&items, status(&door.store).await?.parked))
+    shown(pages::parked(&items, status(&door.store).await?.parked, said.as_ref()))
+}
+
+async fn replay_parked(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
+    login?.may(Scope::Admin)?;
+    let said = match operations::try_again(&door, &id).await? {
+        Replayed::Done => in_line(),
+        Replayed::NotFound => Said { went_well: false, text: "It is not parked any more.".into() },
+        Replayed::StillFails(reason) => Said { went_well: false, text: format!("It still fails: {reason}") },
+    };
+    parked_page(&door, Some(said)).await
+}
+
+fn in_line() -> Said {
+    Said { went_well: true, text: "It is done, or in line to be done.".into() }
+}
+
+async fn list_sources(login: Login, door: web::Data<Door>) -> Page {
+    login?.may(Scope::Admin)?;
+    sources_page(&door, None).await
+}
+
+async fn sources_page(door: &Door, said: Option<Said>) -> Page {
+    let mut alerts = alerts::list(&door.store, SHOWN_PARKED).await?;
+    alerts.retain(|alert| alert.cleared_at.is_none());
+    let health: Vec<SourceHealth> = sources::looked_at(door).await?.into_iter().map(Into::into).collect();
+    let quarantined = quarantine::list(&door.store, SHOWN_PARKED).await?;
+    shown(pages::sources(&alerts, &health, &quarantined, said.as_ref()))
+}
+
+async fn replay_quarantined(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
+    login?.may(Scope::Admin)?;
+    let said = match sources::try_again(&door, &id).await? {
+        None => in_line(),
+        Some(reason) => Said { went_well: false, text: format!("It is still refused: {reason}") },
+    };
+    sources_page(&door, Some(said)).await
 }

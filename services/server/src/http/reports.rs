@@ -8,8 +8,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use verdict_domain::period;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
-use verdict_reports::{FailureCost, Query, csv, group_by};
-use verdict_store::attempts;
+use verdict_reports::{FailureCost, Query, csv, group_by, xlsx};
+use verdict_store::{StoreError, attempts};
 
 /// What to report.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -23,7 +23,7 @@ pub(super) struct ReportParams {
     pub by: Option<String>,
     /// One customer only.
     pub customer: Option<String>,
-    /// `json` (default) or `csv`.
+    /// `json` (default), `csv` or `xlsx`.
     pub format: Option<String>,
 }
 
@@ -77,7 +77,16 @@ pub(super) async fn failure_cost(
                 .body(csv(&report));
             Ok(response)
         }
-        Some(other) => Err(Problem::unprocessable(format!("format: `{other}` is not json or csv"))),
+        Some("xlsx") => {
+            let name = format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.from, report.to);
+            let workbook = xlsx(&report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let response = HttpResponse::Ok()
+                .content_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+                .insert_header(("Content-Disposition", name))
+                .body(workbook);
+            Ok(response)
+        }
+        Some(other) => Err(Problem::unprocessable(format!("format: `{other}` is not json, csv or xlsx"))),
     }
 }
 

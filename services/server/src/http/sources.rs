@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use verdict_domain::fact::Strength;
 use verdict_domain::time::{Span, Timestamp};
+use verdict_reports::pages::SourceHealth;
 use verdict_resolution::{allowed_silence, release};
 use verdict_store::alerts;
 use verdict_store::quarantine::{self, Listed};
@@ -15,7 +16,7 @@ use verdict_store::sources::{self, State};
 
 /// How a source is.
 #[derive(Serialize, ToSchema)]
-struct SourceBody {
+pub(super) struct SourceBody {
     name: String,
     platform: String,
     /// `signed`, or `token` where whoever knows a header could have sent it.
@@ -38,11 +39,8 @@ struct SourceBody {
     unmet: Vec<String>,
 }
 
-/// Lists the configured sources.
-#[utoipa::path(responses((status = 200, body = Vec<SourceBody>)))]
-#[get("/v1/sources")]
-pub(super) async fn list_sources(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
-    caller.may(Scope::Admin)?;
+/// The configured sources.
+pub(super) async fn looked_at(door: &Door) -> Result<Vec<SourceBody>, Problem> {
     let (states, now) = (sources::states(&door.store).await?, door.clock.now());
     let body = |source: &verdict_resolution::Source| {
         let state = states.iter().find(|state| state.source == source.name());
@@ -63,7 +61,36 @@ pub(super) async fn list_sources(caller: Caller, door: web::Data<Door>) -> Resul
             unmet: source.unmet(),
         }
     };
-    Ok(HttpResponse::Ok().json(door.sources.now().values().map(body).collect::<Vec<_>>()))
+    Ok(door.sources.now().values().map(body).collect())
+}
+
+impl From<SourceBody> for SourceHealth {
+    fn from(source: SourceBody) -> Self {
+        let mut troubles = Vec::new();
+        if !source.has_secrets {
+            troubles.push("it has no secret yet: all its deliveries go to quarantine".to_string());
+        }
+        if source.is_silent {
+            troubles.push("silent for longer than is normal for it".into());
+        }
+        troubles.extend(source.last_error);
+        troubles.extend(source.unmet);
+        Self {
+            name: source.name,
+            platform: source.platform,
+            strength: source.strength.as_str().into(),
+            last_delivery_at: source.last_delivery_at,
+            troubles,
+        }
+    }
+}
+
+/// Lists the configured sources.
+#[utoipa::path(responses((status = 200, body = Vec<SourceBody>)))]
+#[get("/v1/sources")]
+pub(super) async fn list_sources(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Admin)?;
+    Ok(HttpResponse::Ok().json(looked_at(&door).await?))
 }
 
 /// Lists alerts: those not over first, then the newest; at most 1,000.
@@ -128,15 +155,19 @@ pub(super) async fn replay_quarantined(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let listed = quarantine::find(&door.store, &id).await?;
+    match try_again(&door, &id).await? {
+        None => Ok(HttpResponse::Accepted().finish()),
+        Some(reason) => Err(Problem::unprocessable(reason)),
+    }
+}
+
+/// Tries a delivery in quarantine again; answers why it is still refused.
+pub(super) async fn try_again(door: &Door, id: &str) -> Result<Option<String>, Problem> {
+    let listed = quarantine::find(&door.store, id).await?;
     let listed = listed.ok_or_else(|| Problem::not_found("this delivery"))?;
     let sources = door.sources.now();
     let source = sources.get(&listed.refused.source);
-    match release(&door.store, source, &listed.id, &listed.refused).await? {
-        None => {
-            door.worker.nudge();
-            Ok(HttpResponse::Accepted().finish())
-        }
-        Some(reason) => Err(Problem::unprocessable(reason)),
-    }
+    let refused = release(&door.store, source, &listed.id, &listed.refused).await?;
+    door.worker.nudge();
+    Ok(refused)
 }

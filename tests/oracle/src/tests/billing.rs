@@ -29,6 +29,7 @@ fn book(provider: &str, model: &str, tokens: [Option<u64>; 5]) -> Cost {
         cache_write_tokens,
         output_tokens,
         reasoning_tokens,
+        estimated: false,
     });
     cost(&attempt)
 }

@@ -48,7 +48,7 @@ fn reasons_are_the_buckets_or_the_verdicts() {
     let rows = report(&traffic(), By::Reason);
     assert_eq!(rows[&row("unspecified", "USD")].retry_nanos, CENT);
     assert_eq!(rows[&row("timeout", "USD")].retry_nanos, CENT);
-    assert_eq!(rows[&row("reopened", "USD")].lost_nanos, CENT);
+    assert_eq!(rows[&row("late_void", "USD")].lost_nanos, CENT);
     assert_eq!(rows[&row("-", "USD")].attempts, 2);
     assert_eq!(rows[&row("reopened", "EUR")], Figures { void: 1, ..Figures::default() });
     let won = Figures { confirmed: 1, revenue_nanos: 990_000_000, ..Figures::default() };

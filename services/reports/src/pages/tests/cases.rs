@@ -1,8 +1,8 @@
 //! The pages of cases and deliveries.
 
 use super::{HOSTILE, assert_escaped};
-use crate::case::assemble;
 use crate::case::tests::{attempt, hour, said};
+use crate::case::{Explanation, assemble};
 use crate::pages::{case, cases, delivery};
 use verdict_domain::attempt::Status;
 use verdict_domain::contract::{Contract, Price};
@@ -50,6 +50,11 @@ fn event(fact: Fact, words: &str) -> Event {
 
 /// The page of a case with these facts, on an invoice of the charges' first month.
 fn page(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> String {
+    case(&explained(name, facts, words, now)).unwrap()
+}
+
+/// The explanation of a case with these facts.
+pub(super) fn explained(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> Explanation {
     let facts = in_order(facts);
     let contract = contract();
     let judgement = judge(&facts, &contract.rule, hour(now));
@@ -84,7 +89,7 @@ fn page(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> String {
         contribution: Contribution::new(),
     };
     let events: Vec<Event> = facts.into_iter().map(|fact| event(fact, words)).collect();
-    case(&assemble(&key(name), &held, &events, &billed, &[contract], false).unwrap()).unwrap()
+    assemble(&key(name), &held, &events, &billed, &[contract], false).unwrap()
 }
 
 /// Won, charged, taken back by a re-open, won again and disputed.

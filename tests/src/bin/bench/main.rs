@@ -1,10 +1,13 @@
 //! The intake, measured beside what bounds it, in one run on one machine: a consumer that does nothing, a bare batched
 //! insert, and Verdict with everything switched on. Rates drift with the machine; the ratios are the figures. And webhook
-//! deliveries at a fixed rate, on both databases, while what they say is judged beside: how long the answers take.
+//! deliveries at a fixed rate, on both databases, while what they say is judged beside: how long the answers take. And a
+//! month of a million outcomes, closed.
 //!
-//! Prints a table and writes `target/bench/intake.json` and `target/bench/deliveries.json`. Ends with an error if the
-//! service's figures are wrong, or if it misses what it promises.
+//! Prints a table and writes `intake.json`, `deliveries.json` and `close.json` in `target/bench`. Ends with an error if
+//! the service's figures are wrong, or if it misses what it promises.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_arithmetic, clippy::cast_precision_loss)]
+
+mod close;
 
 use clap::{Parser, ValueEnum};
 use futures_util::StreamExt;
@@ -38,7 +41,7 @@ struct Arguments {
     /// For how many seconds.
     #[arg(long, default_value = "60")]
     delivery_seconds: u32,
-    /// Measures only one of the two.
+    /// Measures only one of the three.
     #[arg(long)]
     only: Option<Round>,
 }
@@ -47,6 +50,7 @@ struct Arguments {
 enum Round {
     Intake,
     Deliveries,
+    Close,
 }
 
 const BATCH: usize = 2_000;
@@ -64,11 +68,17 @@ const SLOWEST_ANSWER: Duration = Duration::from_millis(500);
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    if arguments.only != Some(Round::Intake) {
+    let measures = |round| arguments.only.is_none_or(|only| only == round);
+    if measures(Round::Deliveries) {
         measure_deliveries(&arguments).await;
     }
-    if arguments.only != Some(Round::Deliveries) {
+    if measures(Round::Intake) {
         measure_intake(&arguments).await;
+    }
+    if measures(Round::Close) {
+        let measured = close::measure().await;
+        std::fs::write("target/bench/close.json", format!("{measured:#}\n")).unwrap();
+        close::assert_promised(&measured);
     }
 }
 

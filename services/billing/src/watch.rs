@@ -1,0 +1,80 @@
+//! The step that watches what open periods come to against the bounds of their contracts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use verdict_domain::contract::{Contract, in_force};
+use verdict_domain::money::MoneyError;
+use verdict_domain::pricing::{Counts, Part, price};
+use verdict_domain::spend::{Reached, Spent, is_bounded, reached};
+use verdict_domain::time::Timestamp;
+use verdict_store::contracts::{self, DuePeriod};
+use verdict_store::{Store, StoreError, alerts, estimates};
+
+const SPEND: &str = "spend";
+
+/// The step: raises an alert for each share of a cap, soft cap, budget or minimum that an open period has reached, and
+/// clears those that hold no more: the figure fell, the period was closed, or the contract has changed. Answers how many it
+/// raised and cleared.
+pub async fn watch_spend(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
+    let reached = reached_now(store, now).await?;
+    let tx = store.begin().await?;
+    let raised = alerts::raised(&tx, SPEND).await?;
+    let mut changed = 0;
+    for (subject, text) in &reached {
+        if alerts::raise(&tx, SPEND, subject, text, now).await? {
+            tracing::warn!(subject, "{text}");
+            changed += 1;
+        }
+    }
+    for subject in raised.iter().filter(|subject| !reached.contains_key(*subject)) {
+        changed += usize::from(alerts::clear(&tx, SPEND, subject, now).await?);
+    }
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// What is reached now: subjects of alerts, with their texts. All is read at one moment.
+async fn reached_now(store: &Store, now: Timestamp) -> Result<BTreeMap<String, String>, StoreError> {
+    let tx = store.snapshot().await?;
+    let mut by_customer: BTreeMap<String, Vec<Contract>> = BTreeMap::new();
+    for contract in contracts::list_in(&tx).await? {
+        by_customer.entry(contract.customer.clone()).or_default().push(contract);
+    }
+    by_customer.retain(|_, versions| versions.iter().any(is_bounded));
+    let customers: BTreeSet<&str> = by_customer.keys().map(String::as_str).collect();
+    let mut open = estimates::open_periods(&tx, &customers).await?;
+    open.retain(|due| version_at(&by_customer, due, now).is_some_and(|(contract, _)| is_bounded(contract)));
+    let mut counted = estimates::counted_so_far(&tx, &open).await?;
+    let mut subjects = BTreeMap::new();
+    for due in open {
+        let Some((contract, part)) = version_at(&by_customer, &due, now) else { continue };
+        let (customer, start) = (due.customer, due.period.start);
+        let mut outcomes = counted.remove(&(customer.clone(), start)).unwrap_or_default();
+        match of_version(contract, &outcomes.remove(&contract.version).unwrap_or_default(), part) {
+            Ok(reached) => subjects.extend(reached.into_iter().map(|one| {
+                let bound = one.bound.as_str();
+                (format!("{customer} {start} {bound} {}", one.percent), one.to_string())
+            })),
+            // One customer's trouble is not the others'.
+            Err(error) => tracing::error!(%error, customer, "what a period comes to cannot be watched"),
+        }
+    }
+    Ok(subjects)
+}
+
+/// The version in force in an open period now, or at its end if that is over, with its part of the period.
+fn version_at<'a>(
+    by_customer: &'a BTreeMap<String, Vec<Contract>>,
+    due: &DuePeriod,
+    now: Timestamp,
+) -> Option<(&'a Contract, Part)> {
+    let versions = by_customer.get(&due.customer)?;
+    let contract = in_force(versions, now.min(Timestamp(due.period.end.0 - 1)))?;
+    let later =
+        versions.iter().map(|other| other.effective_from).filter(|from| *from > contract.effective_from);
+    Some((contract, Part::of(due.period.start, due.period.end, contract.effective_from, later.min())))
+}
+
+/// What a version's outcomes in its part of a period reach.
+fn of_version(contract: &Contract, counts: &Counts, part: Part) -> Result<Vec<Reached>, MoneyError> {
+    reached(contract, part, Spent::of(contract, &price(contract, counts, part)?)?)
+}
