@@ -43,6 +43,7 @@ impl MigratorTrait for Migrator {
             "0015_usage",
             "0016_documents",
             "0017_chain",
+            "0018_stripe_customers",
             "0021_page_links",
             "0023_trials",
             "0024_buckets",

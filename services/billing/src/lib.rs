@@ -27,6 +27,6 @@ pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
 pub use credits::{GrantError, GrantRequest, grant};
 pub use estimate::estimate;
-pub use push::{Backoff, push_next};
+pub use push::{Backoff, VoidAsked, push_next, void};
 pub use rate::rate_outcomes;
 pub use watch::watch_spend;

@@ -1,20 +1,21 @@
-//! The step that carries invoices to Stripe.
+//! The step that carries invoices, credit notes and voids to Stripe.
 //!
 //! What is sent may be lost on the way there or back, so each call is made under a key derived from what it does,
 //! each answer is stored before the next call, and what may be there already is looked up before it is made. Stripe
 //! forgets keys after a day: the look-up does not depend on them.
 
-use crate::stripe::{
-    Collection, InvoiceState, InvoiceStatus, NewCustomer, NewInvoice, NewItem, Stripe, StripeError,
-};
+mod credit_note;
+mod invoice;
+mod void;
+
+pub use void::{VoidAsked, void};
+
+use crate::stripe::{Stripe, StripeError};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use verdict_domain::invoice::Line;
-use verdict_domain::judge::WinKind;
-use verdict_domain::pricing::Item;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_store::invoices::{self, Invoice};
-use verdict_store::outbox::{self, Errand, TRIES_PER_KEY};
+use verdict_store::outbox::{self, Errand, Sort, TRIES_PER_KEY};
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError};
 
@@ -58,8 +59,8 @@ impl Backoff {
 enum Failure {
     Stripe(StripeError),
     Store(StoreError),
-    /// Stripe has something else than we do: for a person.
-    Mismatch(String),
+    /// For a person: what is wrong, and what to do.
+    Wrong(String, String),
     /// Another process has the errand: it goes on with it.
     LostLease,
 }
@@ -93,32 +94,68 @@ pub async fn push_next(
     let now = now();
     let tx = store.begin().await?;
     match result {
-        Ok(state) => outbox::finish_errand(&tx, &errand, state.status.as_str()).await?,
+        Ok(status) => outbox::finish_errand(&tx, &errand, &status).await?,
         Err(Failure::Store(error)) => return Err(error),
         Err(Failure::LostLease) => tracing::warn!(errand = errand.id, "another process took the errand over"),
-        Err(Failure::Stripe(StripeError::NotNow { retry_after, message })) => {
-            let wait = retry_after.map_or(backoff.wait(&errand), span).max(backoff.wait(&errand));
+        Err(Failure::Stripe(
+            StripeError::NotNow { retry_after, message } | StripeError::Unknown { retry_after, message },
+        )) => {
+            let wait = retry_after.map_or(Span(0), span).max(backoff.wait(&errand));
             outbox::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
         }
-        Err(Failure::Stripe(StripeError::Unknown { message })) => {
-            outbox::retry_errand(&tx, &errand, now.plus(backoff.wait(&errand)), &message).await?;
-        }
         Err(Failure::Stripe(refused @ StripeError::Refused { .. })) => {
-            park(&tx, &errand, refused.to_string(), now).await?;
+            let remedy = remedy(&errand, &refused);
+            park(&tx, &errand, &refused.to_string(), &remedy, now).await?;
         }
-        Err(Failure::Mismatch(reason)) => park(&tx, &errand, reason, now).await?,
+        Err(Failure::Wrong(what, remedy)) => park(&tx, &errand, &what, &remedy, now).await?,
     }
     tx.commit().await?;
     Ok(true)
 }
 
+/// What a person does about a refusal.
+fn remedy(errand: &Errand, refused: &StripeError) -> String {
+    let StripeError::Refused { code, message, .. } = refused else { return String::new() };
+    match code.as_deref() {
+        // The code for it differs by what was asked.
+        Some("customer_tax_location_invalid" | "tax_location_invalid") => {
+            format!(
+                "Give customer `{}` an address at Stripe, which automatic tax needs, then replay",
+                errand.customer
+            )
+        }
+        _ if message.contains("automatic tax") => {
+            "Automatic tax needs the customer's address at Stripe and takes no \
+             negative lines (`corrections = \"credit_note\"` makes none): mend it at Stripe, then replay"
+                .into()
+        }
+        _ => "Mend it at Stripe, then replay".into(),
+    }
+}
+
 async fn park(
     tx: &verdict_store::Tx,
     errand: &Errand,
-    reason: String,
+    what: &str,
+    remedy: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let reason = format!("{}. Mend it at Stripe, then replay", reason.trim_end_matches('.'));
+    let document = match errand.sort {
+        Sort::Invoice => "the invoice",
+        Sort::CreditNote => "the credit note",
+        Sort::Void => "the void of invoice",
+    };
+    let meanwhile = match errand.sort {
+        Sort::Void => "",
+        _ => ". Until then nothing else of this customer goes to Stripe",
+    };
+    let reason = format!(
+        "customer `{}`, {document} `{}`: {}. {}{meanwhile}",
+        errand.customer,
+        errand.invoice,
+        what.trim_end_matches('.'),
+        remedy.trim_end_matches('.'),
+    );
     outbox::set_errand_aside(tx, errand, &reason).await?;
     let parked = Parked {
         origin: Origin::Outbox,
@@ -134,16 +171,9 @@ fn span(duration: Duration) -> Span {
     Span(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A line as Stripe shows it.
-fn describe(invoice: &Invoice, line: &Line) -> String {
-    let of = match line.period_start == invoice.period.start {
-        true => String::new(),
-        false => format!(", correction for the period from {}", line.period_start),
-    };
-    match &line.item {
-        Item::Outcomes { .. } => format!("{} x {}{of}", line.quantity, line.item),
-        item => format!("{item}{of}"),
-    }
+/// Not yet, and certainly nothing was applied: the errand waits.
+fn not_now(message: String) -> Failure {
+    Failure::Stripe(StripeError::NotNow { retry_after: None, message })
 }
 
 /// One try of one errand.
@@ -156,42 +186,19 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    async fn carry(&self) -> Result<InvoiceState, Failure> {
-        let invoice = invoices::find(self.store, &self.errand.invoice)
-            .await?
-            .ok_or_else(|| StoreError::Corrupt(format!("errand `{}` without its invoice", self.errand.id)))?;
-        let stripe_customer = self.customer(&invoice).await?;
-        let mut state = self.draft(&invoice, &stripe_customer).await?;
-        if state.status == InvoiceStatus::Draft {
-            let there = self.stripe.list_items(&state.id).await?;
-            for line in &invoice.lines {
-                if there.iter().any(|item| item.line == Some(line.number)) {
-                    continue;
-                }
-                let item = NewItem {
-                    stripe_customer: &stripe_customer,
-                    stripe_invoice: &state.id,
-                    verdict_invoice: &invoice.id,
-                    line: line.number,
-                    amount_minor: line.minor,
-                    currency: invoice.currency.code(),
-                    description: &describe(&invoice, line),
-                    quantity: line.quantity,
-                    action: line.item.name().unwrap_or_else(|| line.item.sort()),
-                    kind: line.item.win().map_or_else(|| line.item.sort(), WinKind::as_str),
-                };
-                let key = self.key(&self.errand.id, &format!("line-{}", line.number)).await?;
-                self.stripe.add_item(&key, &item).await?;
-            }
-            state = self.stripe.get_invoice(&state.id).await?;
-            check_total(&invoice, &state)?;
-            if state.status == InvoiceStatus::Draft {
-                let key = self.key(&self.errand.id, "finalize").await?;
-                state = self.stripe.finalize_invoice(&key, &state.id).await?;
-            }
+    /// Carries it, and gives the state in which Stripe has the document then.
+    async fn carry(&self) -> Result<String, Failure> {
+        let document = self.document(&self.errand.invoice).await?;
+        match self.errand.sort {
+            Sort::Invoice => self.carry_invoice(&document).await,
+            Sort::CreditNote => self.carry_credit_note(&document).await,
+            Sort::Void => self.carry_void(&document).await,
         }
-        check_total(&invoice, &state)?;
-        Ok(state)
+    }
+
+    async fn document(&self, id: &str) -> Result<Invoice, Failure> {
+        let found = invoices::find(self.store, id).await?;
+        Ok(found.ok_or_else(|| StoreError::Corrupt(format!("errand `{}` without `{id}`", self.errand.id)))?)
     }
 
     /// The key of a call that is about to be made: renews the lease first, or fails if it is lost.
@@ -210,71 +217,4 @@ impl Push<'_> {
         let digest = Sha256::digest(format!("{about}\n{call}\n{generation}"));
         Ok(format!("verdict-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
     }
-
-    /// Stripe's customer for ours: as stored, else as found, else a new one.
-    async fn customer(&self, invoice: &Invoice) -> Result<String, Failure> {
-        let ours = &invoice.customer;
-        if let Some(id) = outbox::stripe_customer(self.store, ours).await? {
-            return Ok(id);
-        }
-        // Nothing there is older than our first try for this customer; clocks may differ by an hour.
-        let first = outbox::first_push(self.store, ours).await?;
-        let since = first.map_or(0, |at| at.0 / 1_000_000 - 3_600);
-        let id = match self.stripe.find_customer(ours, since).await? {
-            Some(id) => id,
-            None => {
-                let new = NewCustomer {
-                    verdict_customer: ours,
-                    name: &invoice.bill_to.name,
-                    email: Some(&invoice.bill_to.email),
-                };
-                // By customer, not by errand: two invoices of one customer must not make two of it.
-                let about = format!("{ours}\n{}\n{}", invoice.bill_to.name, invoice.bill_to.email);
-                let key = self.key(&about, "customer").await?;
-                self.stripe.create_customer(&key, &new).await?
-            }
-        };
-        let tx = self.store.begin().await?;
-        outbox::set_stripe_customer(&tx, ours, &id).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Stripe's invoice for ours: as stored, else as found, else a new draft.
-    async fn draft(&self, invoice: &Invoice, stripe_customer: &str) -> Result<InvoiceState, Failure> {
-        if let Some(id) = &invoice.stripe_id {
-            return Ok(self.stripe.get_invoice(id).await?);
-        }
-        let state = match self.stripe.find_invoice(stripe_customer, &invoice.id).await? {
-            Some(state) => state,
-            None => {
-                let new = NewInvoice {
-                    stripe_customer,
-                    verdict_invoice: &invoice.id,
-                    currency: invoice.currency.code(),
-                    description: &format!("Outcomes from {} to {}", invoice.period.start, invoice.period.end),
-                    collection: Collection::SendInvoice { days_until_due: 30 },
-                };
-                let key = self.key(&self.errand.id, "invoice").await?;
-                self.stripe.create_invoice(&key, &new).await?
-            }
-        };
-        let tx = self.store.begin().await?;
-        invoices::set_stripe_invoice(&tx, &invoice.id, &state.id, state.status.as_str()).await?;
-        tx.commit().await?;
-        Ok(state)
-    }
-}
-
-fn check_total(invoice: &Invoice, state: &InvoiceState) -> Result<(), Failure> {
-    if state.total == invoice.total_minor {
-        return Ok(());
-    }
-    Err(Failure::Mismatch(format!(
-        "Stripe's invoice {} totals {}, ours {} (in minor units of {})",
-        state.id,
-        state.total,
-        invoice.total_minor,
-        invoice.currency.code()
-    )))
 }

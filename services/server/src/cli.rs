@@ -14,7 +14,7 @@ use crate::clock::wall_clock;
 use crate::config::{Config, parse_start};
 use crate::contract::{self, Format};
 use crate::http::{Scope, api_description, new_key};
-use crate::replay::{Replayed, replay};
+use crate::replay::{Replayed, Settled, replay, settle};
 use crate::serve::{Role, serve};
 use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -149,6 +149,15 @@ enum ParkedCommand {
     Show {
         /// Its id.
         id: String,
+    },
+    /// Takes an errand to Stripe, which somebody put right there by hand, as done: it is not sent any more, and the
+    /// customer's others go on.
+    Settle {
+        /// Its id.
+        id: String,
+        /// What was done, for whoever asks later.
+        #[arg(long)]
+        because: String,
     },
     /// Tries one again, or all.
     Replay {
@@ -343,6 +352,13 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
             std::io::stdout().write_all(&thing.body)?;
             println!();
         }
+        ParkedCommand::Settle { id, because } => match settle(store, &id, &because, wall_clock()).await? {
+            Settled::Done => println!("settled"),
+            Settled::NotFound => return Err(format!("nothing is parked under `{id}`").into()),
+            Settled::NoErrand => {
+                return Err(format!("`{id}` is no parked errand to Stripe: only such can be settled").into());
+            }
+        },
         ParkedCommand::Replay { id, all } => {
             let ids = match (id, all) {
                 (Some(id), _) => vec![id],

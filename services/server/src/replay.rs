@@ -63,3 +63,32 @@ pub(crate) async fn replay(
     }
     Ok(failure.map_or(Replayed::Done, Replayed::StillFails))
 }
+
+/// What became of settling a parked errand.
+pub(crate) enum Settled {
+    /// There is nothing parked under this id.
+    NotFound,
+    /// It is no errand to Stripe, or it is not parked any more.
+    NoErrand,
+    /// It is done.
+    Done,
+}
+
+/// Takes a parked errand to Stripe, which was put right there by hand, as done.
+pub(crate) async fn settle(
+    store: &Store,
+    id: &str,
+    because: &str,
+    now: Timestamp,
+) -> Result<Settled, StoreError> {
+    let Some(listed) = parked::find(store, id).await? else { return Ok(Settled::NotFound) };
+    let tx = store.begin().await?;
+    if listed.parked.origin != Origin::Outbox
+        || !outbox::settle_errand(&tx, &listed.parked.reference, because).await?
+    {
+        return Ok(Settled::NoErrand);
+    }
+    parked::set_replayed(&tx, id, now).await?;
+    tx.commit().await?;
+    Ok(Settled::Done)
+}

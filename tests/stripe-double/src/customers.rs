@@ -12,6 +12,8 @@ pub(crate) struct Customer {
     pub name: Option<String>,
     pub email: Option<String>,
     pub description: Option<String>,
+    /// The country of its address; without one there is no tax to be known.
+    pub country: Option<String>,
     pub metadata: Metadata,
     /// What the customer owes besides its invoices; negative for credit.
     pub balance: i64,
@@ -33,7 +35,9 @@ impl Customer {
         json!({
             "id": self.id,
             "object": "customer",
-            "address": null,
+            "address": self.country.as_ref().map(|country| json!({
+                "city": null, "country": country, "line1": null, "line2": null, "postal_code": null, "state": null,
+            })),
             "balance": self.balance,
             "created": self.created,
             "currency": null,
@@ -64,15 +68,11 @@ impl World {
     pub(crate) fn create_customer(&mut self, mut params: Params) -> Reply {
         let (name, email, description) =
             (params.text("name"), params.text("email"), params.text("description"));
+        let country = params.text("address[country]");
         let metadata = merge(Metadata::new(), params.metadata()?);
         let balance = params.integer("balance")?.unwrap_or(0);
         params.end()?;
-        if let Some(email) = &email
-            && !email.contains('@')
-        {
-            let message = format!("Invalid email address: {email}");
-            return Err(ApiError::parameter("email_invalid", "email", message));
-        }
+        check_email(email.as_ref())?;
         let id = self.next_id("cus");
         let created = self.now;
         let customer = Customer {
@@ -81,6 +81,7 @@ impl World {
             name,
             email,
             description,
+            country,
             metadata,
             balance,
             next_invoice: 1,
@@ -89,6 +90,25 @@ impl World {
         let shown = customer.show();
         self.customers.push(customer);
         self.emit("customer.created", shown.clone());
+        Ok(shown)
+    }
+
+    pub(crate) fn update_customer(&mut self, id: &str, mut params: Params) -> Reply {
+        let (name, email, description) =
+            (params.text("name"), params.text("email"), params.text("description"));
+        let country = params.text("address[country]");
+        let metadata = params.metadata()?;
+        params.end()?;
+        check_email(email.as_ref())?;
+        let found = self.customers.iter_mut().find(|customer| customer.id == id && !customer.deleted);
+        let customer = found.ok_or_else(|| ApiError::not_found("customer", id))?;
+        customer.name = name.or(customer.name.take());
+        customer.email = email.or(customer.email.take());
+        customer.description = description.or(customer.description.take());
+        customer.country = country.or(customer.country.take());
+        customer.metadata = merge(std::mem::take(&mut customer.metadata), metadata);
+        let shown = customer.show();
+        self.emit("customer.updated", shown.clone());
         Ok(shown)
     }
 
@@ -124,5 +144,15 @@ impl World {
     pub(crate) fn living_customer(&mut self, id: &str) -> Result<&mut Customer, ApiError> {
         let found = self.customers.iter_mut().find(|customer| customer.id == id && !customer.deleted);
         found.ok_or_else(|| ApiError::dangling("customer", id, "customer"))
+    }
+}
+
+fn check_email(email: Option<&String>) -> Result<(), ApiError> {
+    match email {
+        Some(email) if !email.contains('@') => {
+            let message = format!("Invalid email address: {email}");
+            Err(ApiError::parameter("email_invalid", "email", message))
+        }
+        _ => Ok(()),
     }
 }

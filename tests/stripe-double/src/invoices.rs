@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::items::Item;
 use crate::params::Params;
+use crate::tax::{tax_on, taxes};
 use crate::world::{Metadata, Page, Reply, World, merge};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -41,6 +42,7 @@ pub(crate) struct Invoice {
     pub status: Status,
     pub description: Option<String>,
     pub metadata: Metadata,
+    pub automatic_tax: bool,
     auto_advance: bool,
     collection_method: &'static str,
     days_until_due: Option<i64>,
@@ -64,6 +66,10 @@ pub(crate) struct Invoice {
 impl Invoice {
     pub fn remaining(&self) -> i64 {
         self.due - self.amount_paid
+    }
+
+    pub fn paid_through_stripe(&self) -> i64 {
+        self.amount_paid - self.paid_off_stripe
     }
 
     pub fn number(&self) -> &str {
@@ -136,8 +142,20 @@ impl World {
         found.ok_or_else(|| ApiError::not_found("invoice", id))
     }
 
-    pub(crate) fn total(&self, invoice: &Invoice) -> i64 {
+    /// What the lines come to.
+    pub(crate) fn subtotal(&self, invoice: &Invoice) -> i64 {
         self.items_of(&invoice.id).map(|item| item.amount).sum()
+    }
+
+    pub(crate) fn tax(&self, invoice: &Invoice) -> i64 {
+        match invoice.automatic_tax {
+            true => self.items_of(&invoice.id).map(|item| tax_on(item.amount)).sum(),
+            false => 0,
+        }
+    }
+
+    pub(crate) fn total(&self, invoice: &Invoice) -> i64 {
+        self.subtotal(invoice) + self.tax(invoice)
     }
 
     pub(crate) fn create_invoice(&mut self, mut params: Params) -> Reply {
@@ -146,6 +164,7 @@ impl World {
         let description = params.text("description");
         let metadata = merge(Metadata::new(), params.metadata()?);
         let auto_advance = params.flag("auto_advance")?.unwrap_or(false);
+        let automatic_tax = params.flag("automatic_tax[enabled]")?.unwrap_or(false);
         let pending = params.one_of("pending_invoice_items_behavior", &["exclude", "include"])?;
         let terms = Terms::take(&mut params)?;
         params.end()?;
@@ -153,7 +172,15 @@ impl World {
         let collection_method = terms.collection_method.unwrap_or("charge_automatically");
         let payer = self.living_customer(&customer)?;
         terms.check(collection_method, payer.email.as_ref())?;
+        if automatic_tax && payer.country.is_none() {
+            let message = "The customer's location isn't recognized. Set a valid customer address in order to \
+                           automatically calculate tax.";
+            return Err(ApiError::state(Some("customer_tax_location_invalid"), message));
+        }
         let id = self.next_id("in");
+        if pending == Some("include") && automatic_tax {
+            return Err(ApiError::state(None, "The double puts no pending items on taxed invoices."));
+        }
         if pending == Some("include") {
             let taken = |item: &&mut Item| {
                 item.invoice.is_none() && item.customer == customer && item.currency == currency
@@ -168,6 +195,7 @@ impl World {
             status: Status::Draft,
             description,
             metadata,
+            automatic_tax,
             auto_advance,
             collection_method,
             days_until_due: terms.days_until_due,
@@ -227,11 +255,11 @@ impl World {
     pub(crate) fn list_lines(&self, id: &str, mut params: Params) -> Reply {
         let page = Page::take(&mut params)?;
         params.end()?;
-        self.invoice(id).ok_or_else(|| ApiError::not_found("invoice", id))?;
+        let taxed = self.invoice(id).ok_or_else(|| ApiError::not_found("invoice", id))?.automatic_tax;
         // Lines are kept under the ids of their items, which differ in the prefix only.
         let page = page.map_cursor(|line| line.replacen("il_", "ii_", 1));
         let url = format!("/v1/invoices/{id}/lines");
-        page.of("line_item", &url, self.items_of(id), |item| &item.id, Item::show_as_line)
+        page.of("line_item", &url, self.items_of(id), |item| &item.id, |item| item.show_as_line(taxed))
     }
 
     pub(crate) fn update_invoice(&mut self, id: &str, mut params: Params) -> Reply {
@@ -370,8 +398,9 @@ impl World {
     pub(crate) fn show_invoice(&self, invoice: &Invoice) -> Value {
         let customer = self.customers.iter().find(|customer| customer.id == invoice.customer);
         let total = self.total(invoice);
+        let (subtotal, taxed) = (self.subtotal(invoice), invoice.automatic_tax);
         let lines: Vec<Value> =
-            self.items_of(&invoice.id).rev().take(LINES_SHOWN).map(Item::show_as_line).collect();
+            self.items_of(&invoice.id).rev().take(LINES_SHOWN).map(|item| item.show_as_line(taxed)).collect();
         let more_lines = self.items_of(&invoice.id).count() > LINES_SHOWN;
         let balance_now = customer.map_or(0, |customer| customer.balance);
         let (starting, ending) = match invoice.balances {
@@ -396,7 +425,8 @@ impl World {
             "attempted": invoice.paid_at.is_some(),
             "auto_advance": invoice.auto_advance,
             "automatic_tax": {
-                "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null,
+                "disabled_reason": null, "enabled": taxed, "liability": taxed.then(|| json!({ "type": "self" })),
+                "provider": taxed.then_some("stripe"), "status": taxed.then_some("complete"),
             },
             "automatically_finalizes_at": null,
             "billing_reason": "manual",
@@ -458,14 +488,14 @@ impl World {
                 "paid_at": invoice.paid_at,
                 "voided_at": invoice.voided_at,
             },
-            "subtotal": total,
-            "subtotal_excluding_tax": total,
+            "subtotal": subtotal,
+            "subtotal_excluding_tax": subtotal,
             "test_clock": null,
             "total": total,
             "total_discount_amounts": [],
-            "total_excluding_tax": total,
+            "total_excluding_tax": subtotal,
             "total_pretax_credit_amounts": [],
-            "total_taxes": [],
+            "total_taxes": taxes(taxed, subtotal),
             "webhooks_delivered_at": null,
         })
     }

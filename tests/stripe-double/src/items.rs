@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::error::ApiError;
 use crate::invoices::Status;
 use crate::params::Params;
+use crate::tax::taxes;
 use crate::world::{Metadata, Page, Reply, World, merge};
 
 /// The most items that Stripe takes on one invoice.
@@ -25,6 +26,11 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// The id of the line that it becomes.
+    pub fn line_id(&self) -> String {
+        self.id.replacen("ii_", "il_", 1)
+    }
+
     fn period(&self) -> Value {
         json!({ "start": self.created, "end": self.created })
     }
@@ -56,9 +62,9 @@ impl Item {
         })
     }
 
-    pub fn show_as_line(&self) -> Value {
+    pub fn show_as_line(&self, taxed: bool) -> Value {
         json!({
-            "id": self.id.replacen("ii_", "il_", 1),
+            "id": self.line_id(),
             "object": "line_item",
             "amount": self.amount,
             "currency": self.currency,
@@ -83,7 +89,7 @@ impl Item {
             "quantity_decimal": "1",
             "subscription": null,
             "subtotal": self.amount,
-            "taxes": [],
+            "taxes": taxes(taxed, self.amount),
         })
     }
 }
@@ -108,14 +114,20 @@ impl World {
         let currency = params.currency("currency")?;
         let (invoice, description) = (params.text("invoice"), params.text("description"));
         let metadata = merge(Metadata::new(), params.metadata()?);
+        let tax_behavior = params.one_of("tax_behavior", &["exclusive", "inclusive", "unspecified"])?;
         params.end()?;
+        if tax_behavior == Some("inclusive") {
+            let message = "The double knows only tax that comes on top.";
+            return Err(ApiError::parameter("parameter_unknown", "tax_behavior", message));
+        }
+        let tax_on_top = tax_behavior == Some("exclusive");
 
         self.living_customer(&customer)?;
         let currency = match &invoice {
             None => currency.ok_or_else(|| {
                 ApiError::parameter("parameter_missing", "currency", "Missing required param: currency.")
             })?,
-            Some(id) => self.room_on(id, &customer, currency)?,
+            Some(id) => self.room_on(id, &customer, currency, tax_on_top && amount >= 0)?,
         };
         let id = self.next_id("ii");
         let item = Item { id, created: self.now, customer, invoice, amount, currency, description, metadata };
@@ -126,7 +138,13 @@ impl World {
     }
 
     /// Checks that an item of this customer and currency may join the invoice; gives the currency.
-    fn room_on(&self, invoice: &str, customer: &str, currency: Option<String>) -> Result<String, ApiError> {
+    fn room_on(
+        &self,
+        invoice: &str,
+        customer: &str,
+        currency: Option<String>,
+        taxable: bool,
+    ) -> Result<String, ApiError> {
         let invoice =
             self.invoice(invoice).ok_or_else(|| ApiError::dangling("invoice", invoice, "invoice"))?;
         if invoice.customer != customer {
@@ -135,6 +153,11 @@ impl World {
         if invoice.status != Status::Draft {
             let message = "The specified invoice can no longer be edited: items can be added to drafts only.";
             return Err(ApiError::state(Some("invoice_not_editable"), message));
+        }
+        if invoice.automatic_tax && !taxable {
+            let message = "Items with a negative amount or an unspecified tax behavior cannot be added to an invoice with \
+                           automatic tax.";
+            return Err(ApiError::state(None, message));
         }
         let currency = currency.unwrap_or_else(|| invoice.currency.clone());
         if currency != invoice.currency {

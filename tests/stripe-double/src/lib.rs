@@ -20,6 +20,7 @@ mod items;
 mod keys;
 mod params;
 mod server;
+mod tax;
 mod world;
 
 use std::fs::File;

@@ -42,6 +42,7 @@ impl World {
             ("POST", ["customers"]) => self.create_customer(params),
             ("GET", ["customers"]) => self.list_customers(params),
             ("GET", ["customers", id]) => self.retrieve_customer(id, params),
+            ("POST", ["customers", id]) => self.update_customer(id, params),
             ("DELETE", ["customers", id]) => self.delete_customer(id, params),
 
             ("POST", ["invoices"]) => self.create_invoice(params),
@@ -62,6 +63,8 @@ impl World {
 
             ("POST", ["credit_notes"]) => self.create_credit_note(params),
             ("GET", ["credit_notes"]) => self.list_credit_notes(params),
+            ("GET", ["credit_notes", "preview"]) => self.preview_credit_note(params),
+            ("GET", ["credit_notes", id, "lines"]) => self.list_credit_note_lines(id, params),
             ("GET", ["credit_notes", id]) => self.retrieve_credit_note(id, params),
 
             ("GET", ["events"]) => self.list_events(params),

@@ -1,6 +1,8 @@
 //! Invoices at Stripe, whatever goes wrong on the way: one each, finalised, with our lines and our total.
 
-use crate::{START, attempt, contract, folder, parked};
+mod documents;
+
+use crate::{START, attempt, contract, folder, parked, until, with};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Client, Method};
@@ -50,8 +52,14 @@ impl Line {
     /// A customer with a confirmed outcome for 0.99 and `assumed` assumed ones for 0.49 in October. Its name begins
     /// with the test's, so that no key serves two different calls of the recorded traffic.
     async fn customer(&self, name: &str, assumed: usize) -> String {
+        self.customer_on(name, assumed, json!({})).await
+    }
+
+    /// The same on these terms.
+    async fn customer_on(&self, name: &str, assumed: usize, terms: Value) -> String {
         let customer = format!("{}-{name}", self.name);
-        self.service.post("/v1/contracts", &contract(&customer)).await;
+        let contract = with(&contract(&customer), "/stripe", terms);
+        self.service.post("/v1/contracts", &contract).await;
         let attempts: Vec<Value> = (0..=assumed).map(|n| attempt(&customer, &format!("a-{n}"))).collect();
         self.service.post("/v1/attempts", &json!(attempts)).await;
         let confirmed = json!({
@@ -78,8 +86,9 @@ impl Line {
     /// An operator's call to Stripe.
     async fn operate(&self, method: Method, path: &str, form: &str) -> Value {
         let request = Client::new().request(method, format!("{}v1/{path}", self.double.base_url));
-        let request =
-            request.bearer_auth("sk_test_operator").header("Idempotency-Key", format!("operator {form}"));
+        let request = request
+            .bearer_auth("sk_test_operator")
+            .header("Idempotency-Key", format!("operator {path} {form}"));
         let request =
             request.header("Content-Type", "application/x-www-form-urlencoded").body(form.to_string());
         let response = request.send().await.unwrap();

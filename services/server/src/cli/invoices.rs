@@ -4,7 +4,7 @@ use super::{Outcome, evidence};
 use crate::clock::wall_clock;
 use crate::config::Config;
 use clap::Subcommand;
-use verdict_billing::approve;
+use verdict_billing::{VoidAsked, approve, void};
 use verdict_domain::document::{Kind, State};
 use verdict_domain::money::{minor_decimal, parse_minor};
 use verdict_store::invoices::{self, Invoice};
@@ -27,6 +27,11 @@ pub(super) enum Invoices {
     },
     /// Sends a final invoice (made while no Stripe key was set) to Stripe. One that is there already stays as it is.
     Push {
+        /// Its id.
+        id: String,
+    },
+    /// Voids an invoice at Stripe, if it is open or uncollectible there. What is billed here stays as it is.
+    Void {
         /// Its id.
         id: String,
     },
@@ -57,6 +62,12 @@ pub(super) async fn run(config: &Config, store: &Store, command: Invoices) -> Ou
             let total = minor_decimal(invoice.total_minor, invoice.currency);
             println!("approved: {total} {}", invoice.currency.code());
         }
+        Invoices::Void { id } => match void(store, &id).await? {
+            VoidAsked::Queued => println!("in line for Stripe"),
+            VoidAsked::Before(state) => println!("it was asked for before: {state}"),
+            VoidAsked::NotFound => return Err(format!("there is no invoice `{id}`").into()),
+            VoidAsked::Refused(why) => return Err(format!("`{id}` cannot be voided: {why}").into()),
+        },
         Invoices::Evidence(command) => evidence::write(store, command).await?,
         Invoices::Push { id } => {
             let invoice = find(store, &id).await?;

@@ -14,6 +14,7 @@ mod problem;
 mod reconcile;
 mod reports;
 mod sources;
+mod void;
 mod webhooks;
 
 pub use access::{Scope, new_key};
@@ -94,6 +95,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_contracts)
         .service(billing::list_invoices)
         .service(billing::get_invoice)
+        .service(void::void_invoice)
         .service(evidence::get_evidence)
         .service(evidence::get_chain)
         .service(billing::approve_invoice)

@@ -62,6 +62,7 @@ pub fn draft<'a>(stripe_customer: &'a str, verdict_invoice: &'a str) -> NewInvoi
         currency: "EUR",
         description: "Outcomes of March",
         collection: Collection::ChargeAutomatically,
+        automatic_tax: false,
     }
 }
 
@@ -82,6 +83,7 @@ pub fn line<'a>(
         quantity: -2,
         action: "refund[eu]",
         kind: "confirmed",
+        tax_on_top: false,
     }
 }
 
