@@ -42,6 +42,7 @@ impl MigratorTrait for Migrator {
             "0014_values",
             "0015_usage",
             "0016_documents",
+            "0019_stripe_events",
         ]
     }
 }

@@ -119,6 +119,7 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
             approved: None,
             stripe_id: None,
             stripe_status: None,
+            payment: None,
             lines: draft.lines,
         };
         invoices::record(tx, &invoice).await?;

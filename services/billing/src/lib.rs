@@ -1,6 +1,7 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*; and back, the step *apply*.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe, and what
+//! Stripe tells of them.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -10,12 +11,16 @@
 //!   outcomes that are invoiced.
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
+//! - What Stripe tells is only a hint to look: however often, late or out of order events come, what is written is what
+//!   Stripe said when it was asked last.
 
 mod close;
+mod events;
 mod push;
 mod rate;
 pub mod stripe;
 
 pub use close::{close_periods, open_periods};
+pub use events::{apply_stripe_events, read_event};
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;

@@ -41,14 +41,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after so many tries: doubled each time, then up to a quarter more, by the errand's id, so that a
-    /// thousand errands that failed together do not come back together.
-    fn wait(&self, errand: &Errand) -> Span {
-        let doublings = u32::try_from(errand.tries.clamp(1, 20) - 1).unwrap_or(0);
+    /// The wait after so many tries of a thing: doubled each time, then up to a quarter more, by the thing's id, so that a
+    /// thousand things that failed together do not come back together.
+    pub(crate) fn wait(&self, tries: i64, id: &str) -> Span {
+        let doublings = u32::try_from(tries.clamp(1, 20) - 1).unwrap_or(0);
         let wait = self.first.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest);
-        let salt = errand.id.bytes().fold(errand.tries.unsigned_abs(), |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-        });
+        let salt = id
+            .bytes()
+            .fold(tries.unsigned_abs(), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let jitter = wait.as_micros() / 4 * u128::from(salt % 101) / 100;
         Span(i64::try_from(wait.as_micros() + jitter).unwrap_or(i64::MAX))
     }
@@ -97,11 +97,14 @@ pub async fn push_next(
         Err(Failure::Store(error)) => return Err(error),
         Err(Failure::LostLease) => tracing::warn!(errand = errand.id, "another process took the errand over"),
         Err(Failure::Stripe(StripeError::NotNow { retry_after, message })) => {
-            let wait = retry_after.map_or(backoff.wait(&errand), span).max(backoff.wait(&errand));
+            let wait = retry_after
+                .map_or(backoff.wait(errand.tries, &errand.id), span)
+                .max(backoff.wait(errand.tries, &errand.id));
             outbox::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
         }
         Err(Failure::Stripe(StripeError::Unknown { message })) => {
-            outbox::retry_errand(&tx, &errand, now.plus(backoff.wait(&errand)), &message).await?;
+            outbox::retry_errand(&tx, &errand, now.plus(backoff.wait(errand.tries, &errand.id)), &message)
+                .await?;
         }
         Err(Failure::Stripe(refused @ StripeError::Refused { .. })) => {
             park(&tx, &errand, refused.to_string(), now).await?;

@@ -27,6 +27,7 @@ pub mod quarantine;
 pub mod resolutions;
 pub mod sources;
 mod status;
+pub mod stripe_events;
 
 pub use connect::{Store, StoreError, Tx};
 pub use status::{Status, is_anything_due, status};

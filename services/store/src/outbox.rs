@@ -54,7 +54,9 @@ pub async fn finish_errand(tx: &Tx, errand: &Errand, status: &str) -> Result<(),
         [errand.id.as_str().into()],
     )
     .await?;
-    let sql = "UPDATE invoices SET stripe_status = $2 WHERE id = $1";
+    // An event may have told of its payment while the errand was on its way: from that it does not go back.
+    let sql = "UPDATE invoices SET stripe_status = $2 WHERE id = $1 AND NOT ($2 IN ('draft', 'open') \
+               AND COALESCE(stripe_status, '') IN ('paid', 'void', 'uncollectible'))";
     run(&tx.tx, sql, [errand.invoice.as_str().into(), status.into()]).await?;
     Ok(())
 }

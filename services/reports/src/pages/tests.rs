@@ -206,6 +206,7 @@ fn one_invoice(id: &str, currency: Currency, lines: Vec<Line>) -> Invoice {
         approved: None,
         stripe_id: None,
         stripe_status: None,
+        payment: None,
         lines,
     }
 }
