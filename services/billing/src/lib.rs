@@ -16,11 +16,13 @@
 
 mod close;
 mod events;
+mod link;
 mod push;
 mod rate;
 pub mod stripe;
 
 pub use close::{close_periods, open_periods};
 pub use events::{apply_stripe_events, read_event};
+pub use link::{NotLinked, link_customer};
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;

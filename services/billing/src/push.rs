@@ -4,6 +4,7 @@
 //! each answer is stored before the next call, and what may be there already is looked up before it is made. Stripe
 //! forgets keys after a day: the look-up does not depend on them.
 
+use crate::events::deleted_text;
 use crate::stripe::{
     Collection, InvoiceState, InvoiceStatus, NewCustomer, NewInvoice, NewItem, Stripe, StripeError,
 };
@@ -16,7 +17,7 @@ use verdict_domain::time::{Span, Timestamp};
 use verdict_store::invoices::{self, Invoice};
 use verdict_store::outbox::{self, Errand, TRIES_PER_KEY};
 use verdict_store::parked::{self, Origin, Parked};
-use verdict_store::{Store, StoreError};
+use verdict_store::{Store, StoreError, stripe_events};
 
 /// How long to wait between tries, and how long one try may take.
 #[derive(Debug, Clone, Copy)]
@@ -217,8 +218,16 @@ impl Push<'_> {
     /// Stripe's customer for ours: as stored, else as found, else a new one.
     async fn customer(&self, invoice: &Invoice) -> Result<String, Failure> {
         let ours = &invoice.customer;
-        if let Some(id) = outbox::stripe_customer(self.store, ours).await? {
-            return Ok(id);
+        let tx = self.store.snapshot().await?;
+        let linked = stripe_events::linked(&tx, ours).await?;
+        drop(tx);
+        match linked {
+            // Never a second one by itself: it may have been deleted for a reason.
+            Some(linked) if linked.deleted_at.is_some() => {
+                return Err(Failure::Mismatch(deleted_text(ours, &linked.stripe_customer)));
+            }
+            Some(linked) => return Ok(linked.stripe_customer),
+            None => {}
         }
         // Nothing there is older than our first try for this customer; clocks may differ by an hour.
         let first = outbox::first_push(self.store, ours).await?;

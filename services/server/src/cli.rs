@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cases;
+mod customers;
 mod disputes;
 mod sources;
 
@@ -53,6 +54,9 @@ enum Command {
     /// Invoices.
     #[command(subcommand)]
     Invoices(Invoices),
+    /// Customers at Stripe.
+    #[command(subcommand)]
+    Customers(customers::Customers),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -224,6 +228,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
         Command::Invoices(command) => invoices_of(&store, command).await,
+        Command::Customers(command) => customers::run(&config, &store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, close_periods, open_periods, push_next, rate_outcomes};
+use verdict_billing::{Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -63,6 +63,11 @@ impl Worker {
             nudges: AtomicU64::new(0),
             turn: Mutex::new(()),
         })
+    }
+
+    /// The client of Stripe, if there is a key.
+    pub fn stripe(&self) -> Option<&Stripe> {
+        self.stripe.as_ref()
     }
 
     /// Tells the loop that there may be work.
@@ -194,6 +199,7 @@ impl Worker {
     async fn push_due(&self) -> Result<(), StoreError> {
         let Some(stripe) = &self.stripe else { return Ok(()) };
         while push_next(&self.store, stripe, &self.backoff, wall_clock).await? {}
+        while apply_stripe_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
         Ok(())
     }
 }
