@@ -43,6 +43,7 @@ impl MigratorTrait for Migrator {
             "0015_usage",
             "0016_documents",
             "0019_stripe_events",
+            "0020_meter_events",
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close* and *push*; and back, the step *apply*.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *meter*; and back, the step *apply*.
 //!
 //! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe, and what
 //! Stripe tells of them.
@@ -17,6 +17,7 @@
 mod close;
 mod events;
 mod link;
+mod meter;
 mod push;
 mod rate;
 pub mod stripe;
@@ -24,5 +25,6 @@ pub mod stripe;
 pub use close::{close_periods, open_periods};
 pub use events::{apply_stripe_events, read_event};
 pub use link::{NotLinked, link_customer};
+pub use meter::send_meter_events;
 pub use push::{Backoff, push_next};
 pub use rate::rate_outcomes;

@@ -1,9 +1,10 @@
 //! Which of Stripe's customers is ours, where a person says so.
 
 use crate::events::CUSTOMER_DELETED;
+use crate::meter::UNLINKED;
 use crate::stripe::{Stripe, StripeError, is_id};
 use verdict_domain::time::Timestamp;
-use verdict_store::{Store, StoreError, alerts, contracts, stripe_events};
+use verdict_store::{Store, StoreError, alerts, contracts, meter, stripe_events};
 
 /// Why a customer was not linked.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub async fn link_customer(
         return Err(NotLinked::Taken(other));
     }
     stripe_events::link(&tx, customer, stripe_customer).await?;
+    meter::set_linked(&tx, customer).await?;
+    alerts::clear(&tx, UNLINKED, customer, now).await?;
     alerts::clear(&tx, CUSTOMER_DELETED, customer, now).await?;
     Ok(tx.commit().await?)
 }

@@ -1,5 +1,6 @@
 //! The step that prices posted outcomes.
 
+use crate::meter;
 use std::collections::BTreeMap;
 use verdict_domain::contract::{Contract, in_force};
 use verdict_domain::economics::{Bucket, Cell, Figures};
@@ -55,7 +56,7 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         .map(|charge| ((charge.key, charge.seq), (charge.origin_at, charge.charge)))
         .collect();
 
-    let mut charges = Vec::new();
+    let (mut charges, mut reversed) = (Vec::new(), BTreeMap::new());
     let mut parked = Vec::new();
     let mut revenue: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
     for (key, row) in outcomes {
@@ -63,7 +64,10 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         let (origin_at, charge) = match row.reverses {
             // What it reverses comes before it. If that has no price (and is parked), this waits with it.
             Some(seq) => match priced.get(&(key.clone(), seq)) {
-                Some((origin_at, reversed)) => (*origin_at, opposite(reversed)?),
+                Some((origin_at, charge)) => {
+                    reversed.insert((key.clone(), row.seq), seq);
+                    (*origin_at, opposite(charge)?)
+                }
                 None => continue,
             },
             None => match price(versions, &row) {
@@ -89,6 +93,7 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, origin_at, charge });
     }
     ledger::charge(&tx, &charges, now).await?;
+    meter::note(&tx, &contracts, &charges, &reversed, now).await?;
     figures::add(&tx, revenue).await?;
     parked::park(&tx, &parked, now).await?;
     tx.commit().await?;

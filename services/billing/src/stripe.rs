@@ -6,8 +6,10 @@
 //!
 //! Lookups list and compare; Stripe's search is not used, as it may lag behind by a minute.
 
+mod meter;
 mod objects;
 
+pub use meter::NewMeterEvent;
 pub use objects::{CreditNoteNow, DisputeNow, InvoiceNow, is_id};
 
 use std::collections::{BTreeMap, HashMap};

@@ -16,7 +16,7 @@ use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
-use verdict_domain::contract::Contract;
+use verdict_domain::contract::{Contract, Through};
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
@@ -329,6 +329,9 @@ async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
         Invoices::Push { id } => {
             let invoice =
                 invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
+            if invoice.terms.through == Through::MeterEvents {
+                return Err(format!("`{id}` is billed by Stripe's meters: its invoice stays here").into());
+            }
             let tx = store.begin().await?;
             let new = verdict_store::outbox::send_later(&tx, &invoice.id).await?;
             tx.commit().await?;

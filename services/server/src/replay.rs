@@ -6,7 +6,7 @@ use verdict_intake::PriceBook;
 use verdict_resolution::Sources;
 use verdict_store::cases::CaseKey;
 use verdict_store::parked::{self, Origin};
-use verdict_store::{Store, StoreError, cases, ledger, outbox, sources, stripe_events};
+use verdict_store::{Store, StoreError, cases, ledger, meter, outbox, sources, stripe_events};
 
 /// What became of a replay.
 pub(crate) enum Replayed {
@@ -51,6 +51,10 @@ pub(crate) async fn replay(
                     let key = CaseKey { customer: text(0), case: text(1) };
                     match origin {
                         Origin::Case => cases::mark_to_judge(&tx, vec![key]).await?,
+                        Origin::MeterEvent => {
+                            let seq = parts.get(2).and_then(serde_json::Value::as_i64).unwrap_or_default();
+                            meter::replay(&tx, &key, seq, outbox::TRIES_PER_KEY).await?;
+                        }
                         Origin::Fetch => sources::replay_fetch(&tx, &key.customer, &key.case).await?,
                         _ => {
                             let seq = parts.get(2).and_then(serde_json::Value::as_i64).unwrap_or_default();

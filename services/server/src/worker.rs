@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
-use verdict_billing::{Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes};
+use verdict_billing::{
+    Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, send_meter_events,
+};
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
@@ -199,6 +201,7 @@ impl Worker {
     async fn push_due(&self) -> Result<(), StoreError> {
         let Some(stripe) = &self.stripe else { return Ok(()) };
         while push_next(&self.store, stripe, &self.backoff, wall_clock).await? {}
+        while send_meter_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
         while apply_stripe_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
         Ok(())
     }

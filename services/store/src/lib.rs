@@ -21,6 +21,7 @@ pub mod figures;
 pub mod history;
 pub mod invoices;
 pub mod ledger;
+pub mod meter;
 pub mod outbox;
 pub mod parked;
 pub mod quarantine;

@@ -36,7 +36,8 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
                (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL), \
                (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \
                (SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL), \
-               (SELECT COUNT(*) FROM stripe_events WHERE state = 'received')";
+               (SELECT COUNT(*) FROM stripe_events WHERE state = 'received'), \
+               (SELECT COUNT(*) FROM meter_events WHERE state = 'owed' OR (state = 'sent' AND wanted = 0))";
     let Some(row) = one(&store.db, sql, []).await? else { return Ok(Status::default()) };
     Ok(Status {
         deliveries_to_map: row.try_get_by_index(0)?,
@@ -48,7 +49,7 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
         quarantined: row.try_get_by_index(6)?,
         alerts: row.try_get_by_index(7)?,
         stripe_events_waiting: row.try_get_by_index(8)?,
-        meter_events_waiting: 0,
+        meter_events_waiting: row.try_get_by_index(9)?,
     })
 }
 

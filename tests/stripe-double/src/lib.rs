@@ -12,14 +12,17 @@
 
 mod credit_notes;
 mod customers;
+mod disputes;
 mod double;
 mod error;
 mod faults;
 mod invoices;
 mod items;
 mod keys;
+mod meters;
 mod params;
 mod server;
+mod webhooks;
 mod world;
 
 use std::fs::File;
@@ -35,6 +38,7 @@ use serde_json::Value;
 pub use crate::double::Call;
 pub use crate::faults::{Fault, FaultKind, RandomFaults};
 use crate::server::Shared;
+pub use crate::webhooks::{Delivery, sign};
 
 /// A running double. It stops when dropped.
 pub struct StripeDouble {

@@ -10,6 +10,7 @@ mod clock;
 mod contracts;
 mod disputes;
 mod fetching;
+mod meter_events;
 mod payloads;
 mod polling;
 mod pricing;
@@ -20,6 +21,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod stripe_events;
 mod watching;
 mod webhooks;
 
