@@ -44,6 +44,7 @@ impl MigratorTrait for Migrator {
             "0016_documents",
             "0019_stripe_events",
             "0020_meter_events",
+            "0023_trials",
         ]
     }
 }

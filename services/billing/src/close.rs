@@ -1,15 +1,15 @@
 //! The steps that open periods and close them with an invoice.
 
+use crate::books::Books;
 use std::collections::BTreeMap;
 use verdict_domain::contract::{Contract, in_force};
-use verdict_domain::economics::{Bucket, Cell, Figures};
-use verdict_domain::invoice::{Counted, Draft, draft};
+use verdict_domain::document::{About, State, documents};
 use verdict_domain::period::Period;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_store::contracts::{self, DuePeriod};
-use verdict_store::invoices::{self, Invoice, Kind, State};
-use verdict_store::ledger::Touched;
-use verdict_store::{Store, StoreError, Tx, figures, ledger, outbox};
+use verdict_store::invoices::{self, Invoice};
+use verdict_store::ledger::{Take, Touched};
+use verdict_store::{Store, StoreError, Tx, ledger, outbox};
 
 /// Opens the periods of all contracts up to and including the one that contains `now`. Answers how many.
 pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
@@ -51,7 +51,7 @@ pub async fn open_periods(store: &Store, now: Timestamp) -> Result<usize, StoreE
 }
 
 /// The step: closes periods that are over, at most `limit`, each in its own transaction. With `push`, the invoices
-/// go to the outbox; without, they stay local drafts. Answers how many it closed. A period of a customer
+/// go to the outbox; without, they stay here. Answers how many it closed. A period of a customer
 /// who has cases or outcomes waiting stays open until they are done.
 pub async fn close_periods(
     store: &Store,
@@ -85,79 +85,65 @@ pub async fn close_periods(
 }
 
 async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(), StoreError> {
-    let customer = due.customer.as_str();
-    let versions =
-        contracts::of_customers(tx, [customer].into_iter()).await?.remove(customer).unwrap_or_default();
-    // Who gets it is what the latest version says that had begun when the period ended.
-    let contract = in_force(&versions, due.period.end)
-        .or(versions.first())
-        .ok_or_else(|| StoreError::Corrupt(format!("customer `{customer}` has a period but no contract")))?;
-    let id = format!("{customer}:{}", due.period.start);
-    let touched = ledger::put_on_invoice(tx, customer, due.period, &id).await?;
-    let (mut periods, mut billed) = (Vec::with_capacity(touched.len()), BTreeMap::new());
-    for Touched { period, .. } in &touched {
-        let outcomes = ledger::counted(tx, customer, *period).await?;
-        periods.push(Counted { period: *period, outcomes });
-        billed.extend(invoices::billed(tx, customer, period.start).await?);
+    let DuePeriod { customer, period, .. } = due;
+    let books = Books::open(tx, customer).await?;
+    // A draft that still waits takes what is its own first.
+    for draft in invoices::stale_drafts(tx, Some(customer)).await? {
+        books.redraft(tx, &draft, now).await?;
     }
-    let draft = draft(contract.currency, &versions, &periods, &billed)
+    let terms = books.terms(*period);
+    if terms.shadow {
+        contracts::set_trial(tx, customer, *period).await?;
+    }
+    let id = document_id(customer, *period);
+    let touched = ledger::put_on_invoice(tx, customer, *period, &id, Take::UntilEnd).await?;
+    let draft = books.draft(tx, &touched).await?;
+    let mut earlier = Vec::with_capacity(touched.len());
+    for Touched { period: of, trial } in touched.iter().filter(|touched| touched.period != *period) {
+        let creditable_minor = invoices::creditable(tx, &document_id(customer, *of)).await?;
+        earlier.push(About { start: of.start, trial: *trial, creditable_minor });
+    }
+    let closed = About { start: period.start, trial: terms.shadow, creditable_minor: 0 };
+    let documents = documents(draft, closed, &earlier, terms)
         .map_err(|error| StoreError::Corrupt(format!("invoice `{id}`: {error}")))?;
-    post_revenue(tx, contract, &touched, &draft).await?;
-    if !draft.lines.is_empty() {
+    for document in documents {
+        let about =
+            document.about.and_then(|start| touched.iter().find(|touched| touched.period.start == start));
+        let (own_id, corrects) = match about {
+            None => (id.clone(), None),
+            Some(about) => {
+                let own_id = format!("{id}/{}", about.period.start);
+                ledger::move_to_invoice(tx, about.period, &id, &own_id).await?;
+                (own_id, Some(document_id(customer, about.period)))
+            }
+        };
         let invoice = Invoice {
-            id,
-            kind: Kind::Invoice,
-            corrects: None,
-            state: State::Final,
-            customer: customer.into(),
-            period: due.period,
-            currency: contract.currency,
-            total_minor: draft.total_minor,
-            bill_to: contract.bill_to.clone(),
-            terms: contract.stripe.clone(),
+            id: own_id,
+            kind: document.kind,
+            corrects,
+            state: document.state,
+            customer: customer.clone(),
+            period: *period,
+            currency: terms.currency,
+            total_minor: document.total_minor,
+            bill_to: books.bill_to(*period).clone(),
+            terms: terms.stripe.clone(),
             drafted_at: now,
             approved: None,
             stripe_id: None,
             stripe_status: None,
             payment: None,
-            lines: draft.lines,
+            lines: document.lines,
         };
         invoices::record(tx, &invoice).await?;
-        if push {
+        if push && invoice.state == State::Final {
             outbox::send_later(tx, &invoice.id).await?;
         }
     }
     contracts::close_period(tx, due, now).await
 }
 
-/// Outcomes count as revenue at their list prices until they are invoiced: what their period's price differs from that is
-/// posted on the period's last day.
-async fn post_revenue(
-    tx: &Tx,
-    contract: &Contract,
-    touched: &[Touched],
-    draft: &Draft,
-) -> Result<(), StoreError> {
-    let mut changes = BTreeMap::new();
-    for Touched { period, listed_nanos } in touched {
-        let lines = draft.lines.iter().filter(|line| line.period_start == period.start);
-        let billed = lines.map(|line| line.amount.nanos).try_fold(0_i64, |sum, nanos| sum.checked_add(nanos));
-        let differs = billed
-            .and_then(|billed| billed.checked_sub(*listed_nanos))
-            .ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
-        if differs == 0 {
-            continue;
-        }
-        let cell = Cell {
-            day: Timestamp(period.end.0 - 1).day(),
-            agent: "-".into(),
-            model: "-".into(),
-            currency: contract.currency.code().into(),
-            bucket: Bucket::Revenue,
-            reason: "-".into(),
-        };
-        let figures = Figures { revenue_nanos: differs, ..Figures::default() };
-        changes.insert((contract.customer.clone(), cell), figures);
-    }
-    figures::add(tx, changes).await
+/// The id of a period's invoice.
+fn document_id(customer: &str, period: Period) -> String {
+    format!("{customer}:{}", period.start)
 }

@@ -14,7 +14,10 @@
 //! - What Stripe tells is only a hint to look: however often, late or out of order events come, what is written is what
 //!   Stripe said when it was asked last.
 
+mod approve;
+mod books;
 mod close;
+mod credits;
 mod events;
 mod link;
 mod meter;
@@ -22,7 +25,9 @@ mod push;
 mod rate;
 pub mod stripe;
 
+pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
+pub use credits::{GrantError, GrantRequest, grant};
 pub use events::{apply_stripe_events, read_event};
 pub use link::{NotLinked, link_customer};
 pub use meter::send_meter_events;

@@ -5,7 +5,7 @@ use crate::contract::Contract;
 use crate::judge::WinKind;
 use crate::money::{Currency, Money, MoneyError};
 use crate::period::Period;
-use crate::pricing::{self, Counts, Item, Part, Priced};
+use crate::pricing::{self, Counts, Grant, Item, Part, Priced, draw};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -59,14 +59,28 @@ pub struct Billed {
     pub minor: i64,
 }
 
-/// A period with its outcomes, by the contract version that priced them.
+/// A period with its outcomes and its usage, by the contract version that priced them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// Its bounds.
     pub period: Period,
-    /// Its outcomes.
-    pub outcomes: BTreeMap<u32, Counts>,
+    /// Whether it is a trial: it draws no credits.
+    pub trial: bool,
+    /// What is charged for.
+    pub counts: BTreeMap<u32, Counts>,
 }
+
+/// A grant of prepaid credits, and what the lines of all invoices say was drawn of it, in minor units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    /// The grant.
+    pub grant: Grant,
+    /// What was drawn.
+    pub minor: i64,
+}
+
+/// The contract version of lines that are of none: prepaid credits.
+pub const NO_VERSION: u32 = 0;
 
 /// The lines of an invoice in one currency. They add up to the total, always.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,18 +91,20 @@ pub struct Draft {
     pub total_minor: i64,
 }
 
-/// Drafts an invoice: what `periods` come to now, less what was `billed` for them. `versions` are all of the contract's.
+/// Drafts an invoice: what `periods` (in order) come to now, less what was `billed` for them. `versions` are all of the
+/// contract's, `grants` all of the customer's.
 pub fn draft(
     currency: Currency,
     versions: &[Contract],
     periods: &[Counted],
     billed: &BTreeMap<Key, Billed>,
+    grants: &[Drawn],
 ) -> Result<Draft, MoneyError> {
     let mut now: BTreeMap<Key, (Billed, String)> = BTreeMap::new();
     for counted in periods {
         for (contract, part) in in_force_in(versions, counted) {
-            let none = Counts::new();
-            let counts = counted.outcomes.get(&contract.version).unwrap_or(&none);
+            let none = Counts::default();
+            let counts = counted.counts.get(&contract.version).unwrap_or(&none);
             for priced in pricing::price(contract, counts, part)? {
                 let Priced { item, quantity, amount, why } = priced;
                 let said = Billed { quantity, nanos: amount.nanos, minor: amount.to_minor_units()? };
@@ -96,12 +112,16 @@ pub fn draft(
             }
         }
     }
+    draw_credits(currency, periods, billed, grants, &mut now)?;
     // What is no longer said of a period is taken back.
     for key in billed.keys().filter(|key| periods.iter().any(|counted| counted.period.start == key.0)) {
         now.entry(key.clone()).or_insert_with(|| (Billed::default(), "no longer".into()));
     }
     let mut lines = Vec::new();
     let mut total_minor = 0_i64;
+    let mut now: Vec<_> = now.into_iter().collect();
+    // Credits stand below what they pay for.
+    now.sort_by_key(|((start, version, _), _)| (*start, *version == NO_VERSION));
     for (key, (said, why)) in now {
         let before = billed.get(&key).copied();
         let change = less(said, before.unwrap_or_default()).ok_or(MoneyError::Overflow)?;
@@ -134,6 +154,43 @@ fn less(now: Billed, before: Billed) -> Option<Billed> {
     })
 }
 
+/// Pays for each period that is no trial with what is left of the grants: the lines for the others say what was drawn of them.
+fn draw_credits(
+    currency: Currency,
+    periods: &[Counted],
+    billed: &BTreeMap<Key, Billed>,
+    grants: &[Drawn],
+    now: &mut BTreeMap<Key, (Billed, String)>,
+) -> Result<(), MoneyError> {
+    let overflow = MoneyError::Overflow;
+    let mut left: Vec<i64> = Vec::with_capacity(grants.len());
+    for Drawn { grant, minor } in grants {
+        left.push(grant.minor.checked_sub(*minor).ok_or(overflow.clone())?);
+    }
+    for Counted { period, .. } in periods.iter().filter(|counted| !counted.trial) {
+        let of_period = now.iter().filter(|((start, ..), _)| *start == period.start);
+        let mut total = of_period.map(|(_, (said, _))| said.minor);
+        let total = total.try_fold(0_i64, i64::checked_add).ok_or(overflow.clone())?;
+        let key = |grant: &str| (period.start, NO_VERSION, Item::Credits { grant: grant.into() });
+        // What this period drew before is there for it again.
+        for (Drawn { grant, .. }, left) in grants.iter().zip(&mut left) {
+            let before = billed.get(&key(&grant.id)).map_or(0, |before| before.minor);
+            *left = left.checked_sub(before).ok_or(overflow.clone())?;
+        }
+        let offered: Vec<(Grant, i64)> =
+            grants.iter().zip(&left).map(|(drawn, left)| (drawn.grant.clone(), *left)).collect();
+        for (grant, taken, why) in draw(&offered, *period, total, currency)? {
+            let minor = taken.checked_neg().ok_or(overflow.clone())?;
+            let nanos = Money::of_minor_units(minor, currency)?.nanos;
+            now.insert(key(&grant), (Billed { quantity: 1, nanos, minor }, why));
+            if let Some(at) = grants.iter().position(|drawn| drawn.grant.id == grant) {
+                left[at] = left[at].checked_sub(taken).ok_or(overflow.clone())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The versions that are in force in a period, each with its part of it; and those that priced its outcomes all the same,
 /// with none.
 fn in_force_in<'a>(versions: &'a [Contract], counted: &Counted) -> Vec<(&'a Contract, Part)> {
@@ -146,6 +203,6 @@ fn in_force_in<'a>(versions: &'a [Contract], counted: &Counted) -> Vec<(&'a Cont
         (*contract, Part::of(start, end, contract.effective_from, until))
     });
     parts
-        .filter(|(contract, part)| part.in_force > 0 || counted.outcomes.contains_key(&contract.version))
+        .filter(|(contract, part)| part.in_force > 0 || counted.counts.contains_key(&contract.version))
         .collect()
 }

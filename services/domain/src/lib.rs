@@ -12,6 +12,7 @@
 
 pub mod attempt;
 pub mod contract;
+pub mod document;
 pub mod economics;
 pub mod fact;
 pub mod invoice;

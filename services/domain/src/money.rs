@@ -23,7 +23,7 @@ pub enum MoneyError {
     /// Not a plain decimal.
     #[error("`{0}` is not a decimal amount such as 0.99 (digits and at most one dot, no exponent)")]
     NotADecimal(String),
-    /// More than 18 decimals, or larger than what fits.
+    /// More decimals than are counted, or larger than what fits.
     #[error("`{0}` is out of range")]
     OutOfRange(String),
     /// A sum does not fit.
@@ -67,6 +67,13 @@ impl Money {
         let nanos_per_minor = 10_i64.pow(9 - exponent);
         divide_half_away(i128::from(self.nanos), i128::from(nanos_per_minor)).ok_or(MoneyError::Overflow)
     }
+
+    /// So many minor units of a currency.
+    pub fn of_minor_units(minor: i64, currency: Currency) -> Result<Self, MoneyError> {
+        let nanos_per_minor = 10_i64.pow(9 - minor_exponent(currency)?);
+        let nanos = minor.checked_mul(nanos_per_minor).ok_or(MoneyError::Overflow)?;
+        Ok(Self { nanos, currency })
+    }
 }
 
 impl fmt::Display for Money {
@@ -96,6 +103,16 @@ pub fn minor_decimal(minor: i64, currency: Currency) -> String {
     let digits = format!("{:0width$}", minor.unsigned_abs(), width = exponent + 1);
     let (whole, fraction) = digits.split_at(digits.len() - exponent);
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// Reads a decimal of whole minor units, such as `43.65` dollars.
+pub fn parse_minor(text: &str, currency: Currency) -> Result<i64, MoneyError> {
+    let amount = Money { nanos: parse_nanos(text)?, currency };
+    let minor = amount.to_minor_units()?;
+    match Money::of_minor_units(minor, currency)? == amount {
+        true => Ok(minor),
+        false => Err(MoneyError::OutOfRange(text.into())),
+    }
 }
 
 /// The currency of an ISO 4217 code (upper case).

@@ -4,16 +4,23 @@
 //! `docs/RULES.md` ("The price of a period") is the definition.
 
 mod check;
+mod credits;
+mod item;
+mod ladder;
+mod usage;
 
 pub(crate) use check::check;
+pub use credits::{Grant, draw};
+pub use item::Item;
+pub use usage::{Used, used_by};
 
 use crate::contract::{Contract, Price};
 use crate::judge::WinKind;
 use crate::money::{self, Money, MoneyError, divide_half_away};
 use crate::time::Timestamp;
+use ladder::Ladder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// How the tiers of a price are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,91 +64,36 @@ fn one() -> i64 {
     1
 }
 
-/// What a line of an invoice is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Item {
-    /// Outcomes of an action.
-    Outcomes {
-        /// What kind of outcome.
-        action: String,
-        /// Confirmed or assumed.
-        win: WinKind,
-    },
-    /// A fee.
-    Fee {
-        /// Its name.
-        name: String,
-    },
-    /// Assumed outcomes beyond their share of the bill: taken off.
-    AssumedBeyondShare,
-    /// The discount: taken off.
-    Discount,
-    /// What is missing to the minimum.
-    Minimum,
-    /// Outcomes beyond the cap: taken off.
-    BeyondCap,
+/// Outcomes of one action and kind, less those taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many.
+    pub quantity: i64,
+    /// The sum of their list prices, in nanos.
+    pub listed: i64,
+    /// The sum of what they are worth, in nanos; nothing for those without a value.
+    pub value: i64,
 }
 
-impl Item {
-    /// The stored name of what sort it is.
-    pub fn sort(&self) -> &'static str {
-        match self {
-            Self::Outcomes { .. } => "outcomes",
-            Self::Fee { .. } => "fee",
-            Self::AssumedBeyondShare => "assumed_beyond_share",
-            Self::Discount => "discount",
-            Self::Minimum => "minimum",
-            Self::BeyondCap => "beyond_cap",
-        }
-    }
-
-    /// The action, or the name of the fee.
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::Outcomes { action, .. } => Some(action),
-            Self::Fee { name } => Some(name),
-            _ => None,
-        }
-    }
-
-    /// Confirmed or assumed, where it is outcomes.
-    pub fn win(&self) -> Option<WinKind> {
-        match self {
-            Self::Outcomes { win, .. } => Some(*win),
-            _ => None,
-        }
-    }
-
-    /// Reads an item from its parts.
-    pub fn parse(sort: &str, name: &str, win: &str) -> Option<Self> {
-        Some(match sort {
-            "outcomes" => Self::Outcomes { action: name.into(), win: WinKind::parse(win)? },
-            "fee" => Self::Fee { name: name.into() },
-            "assumed_beyond_share" => Self::AssumedBeyondShare,
-            "discount" => Self::Discount,
-            "minimum" => Self::Minimum,
-            "beyond_cap" => Self::BeyondCap,
-            _ => return None,
+impl Tally {
+    /// The sum; `None` if it overflows.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            quantity: self.quantity.checked_add(other.quantity)?,
+            listed: self.listed.checked_add(other.listed)?,
+            value: self.value.checked_add(other.value)?,
         })
     }
 }
 
-impl fmt::Display for Item {
-    /// As it stands on an invoice.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Outcomes { action, win } => write!(f, "{action}, {}", win.as_str()),
-            Self::Fee { name } => f.write_str(name),
-            Self::AssumedBeyondShare => f.write_str("Assumed outcomes beyond their share"),
-            Self::Discount => f.write_str("Discount"),
-            Self::Minimum => f.write_str("Minimum commitment"),
-            Self::BeyondCap => f.write_str("Outcomes beyond the cap"),
-        }
-    }
+/// What one contract version prices in a period.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Outcomes, by action and kind.
+    pub outcomes: BTreeMap<(String, WinKind), Tally>,
+    /// Attempts that are charged as usage, by action.
+    pub usage: BTreeMap<String, Used>,
 }
-
-/// Outcomes of a period, as they are priced: of one action and kind.
-pub type Counts = BTreeMap<(String, WinKind), i64>;
 
 /// What a contract version charges for a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,6 +176,13 @@ pub fn price(contract: &Contract, counts: &Counts, part: Part) -> Result<Vec<Pri
     if part.in_force > 0 {
         bill.minimum_and_cap(before_fees, part)?;
     }
+    for usage in &contract.usage {
+        if let Some(used) = counts.usage.get(&usage.action) {
+            for (item, quantity, nanos, why) in usage::lines(usage, used, contract.currency)? {
+                bill.push(item, quantity, nanos, why);
+            }
+        }
+    }
     Ok(bill.lines)
 }
 
@@ -257,8 +216,14 @@ impl Bill<'_> {
 
     /// The lines of one action: confirmed and assumed apart.
     fn outcomes(&mut self, price: &Price, counts: &Counts) -> Result<(), MoneyError> {
-        let count = |win| counts.get(&(price.action.clone(), win)).copied().unwrap_or_default();
-        let (confirmed, assumed) = (count(WinKind::Confirmed), count(WinKind::Assumed));
+        let tally = |win| counts.outcomes.get(&(price.action.clone(), win)).copied().unwrap_or_default();
+        if let Some(share) = &price.share {
+            for win in [WinKind::Confirmed, WinKind::Assumed] {
+                self.shares(price, share, win, tally(win));
+            }
+            return Ok(());
+        }
+        let (confirmed, assumed) = (tally(WinKind::Confirmed).quantity, tally(WinKind::Assumed).quantity);
         // The free ones are confirmed ones first.
         let free_confirmed = confirmed.clamp(0, price.included.max(0));
         let free_assumed = assumed.clamp(0, (price.included - free_confirmed).max(0));
@@ -290,6 +255,25 @@ impl Bill<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The line of outcomes that each cost a share of their own value.
+    fn shares(&mut self, price: &Price, share: &str, win: WinKind, tally: Tally) {
+        if tally == Tally::default() {
+            return;
+        }
+        let bound = |word: &str, bound: &Option<String>| match bound {
+            Some(bound) => format!(", at {word} {bound} each"),
+            None => String::new(),
+        };
+        let why = format!(
+            "{share} % of {}, the value of each by itself{}{}",
+            self.shown(tally.value),
+            bound("least", &price.at_least),
+            bound("most", &price.at_most)
+        );
+        let item = Item::Outcomes { action: price.action.clone(), win };
+        self.push(item, tally.quantity, tally.listed, why);
     }
 
     /// Assumed outcomes may be at most so much of what all outcomes come to.
@@ -374,62 +358,4 @@ impl Bill<'_> {
 
 fn times(nanos: i64, quantity: i64) -> Result<i64, MoneyError> {
     nanos.checked_mul(quantity).ok_or(MoneyError::Overflow)
-}
-
-/// A price, decoded.
-struct Ladder {
-    mode: Mode,
-    /// The last outcome of each, its price and what is charged once for it.
-    tiers: Vec<(i64, i64, i64)>,
-    /// Outcomes are sold by so many.
-    package: i64,
-}
-
-impl Ladder {
-    fn of(price: &Price, win: WinKind) -> Result<Self, MoneyError> {
-        let (amount, tiers) = price.of(win);
-        let tiers = match amount {
-            Some(amount) => vec![(i64::MAX, money::parse_nanos(amount)?, 0)],
-            None => tiers
-                .iter()
-                .map(|tier| {
-                    let flat = tier.flat.as_deref().map_or(Ok(0), money::parse_nanos)?;
-                    Ok((tier.up_to.unwrap_or(i64::MAX), money::parse_nanos(&tier.amount)?, flat))
-                })
-                .collect::<Result<_, MoneyError>>()?,
-        };
-        Ok(Self { mode: price.mode, tiers, package: price.package.unwrap_or(1).max(1) })
-    }
-
-    /// What so many outcomes cost, and how that comes to be.
-    fn cost(&self, quantity: i64) -> Result<(i64, String), MoneyError> {
-        // Fewer than none cannot be sold; they cost the opposite of what as many would.
-        if quantity < 0 {
-            let (cost, why) = self.cost(quantity.checked_neg().ok_or(MoneyError::Overflow)?)?;
-            return Ok((cost.checked_neg().ok_or(MoneyError::Overflow)?, format!("taken back: {why}")));
-        }
-        let sold = quantity / self.package + i64::from(quantity % self.package != 0);
-        let (mut sum, mut words, mut below) = (0_i64, Vec::new(), 0_i64);
-        for &(up_to, amount, flat) in &self.tiers {
-            let within = match self.mode {
-                Mode::Graduated => sold.min(up_to) - below,
-                Mode::Volume if sold <= up_to => sold,
-                Mode::Volume => 0,
-            };
-            if within > 0 {
-                let cost = times(amount, within)?.checked_add(flat).ok_or(MoneyError::Overflow)?;
-                sum = sum.checked_add(cost).ok_or(MoneyError::Overflow)?;
-                let once = if flat == 0 { String::new() } else { format!(" + {}", money::decimal(flat, 2)) };
-                words.push(format!("{within} × {}{once}", money::decimal(amount, 2)));
-            }
-            if sold <= up_to {
-                break;
-            }
-            below = up_to;
-        }
-        let packages =
-            if self.package == 1 { String::new() } else { format!(" (packages of {})", self.package) };
-        let words = if words.is_empty() { "0".into() } else { words.join(" + ") };
-        Ok((sum, format!("{words}{packages}")))
-    }
 }

@@ -12,10 +12,11 @@ use verdict_domain::judge::judge;
 use verdict_domain::ledger::{Entry, EntryKind, entries};
 use verdict_domain::money::minor_decimal;
 use verdict_domain::period::Period;
+use verdict_domain::pricing::{Counts, Tally, used_by};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::history::{self, Window};
-use verdict_store::{Store, cases};
+use verdict_store::{Store, cases, usage};
 
 /// A period under two contracts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub async fn preview(
     // As if it had been in force all the while.
     let signed = Contract { effective_from: period.start, ..contract.clone() };
     let window = Window { from: Timestamp(i64::MIN), to: period.end, customer };
-    let (mut before, mut after) = (Tally::new(period), Tally::new(period));
+    let (mut before, mut after) = (Month::new(period), Month::new(period));
     let (mut cases_counted, mut unpriced, mut last_key) = (0_u64, BTreeMap::new(), None);
     let default = Rule::default();
     loop {
@@ -56,45 +57,59 @@ pub async fn preview(
         let facts = cases::facts(&snapshot, &keys).await?;
         for facts in facts.values() {
             let own = contract::of_case(&versions, facts).map_or(&default, |contract| &contract.rule);
-            let version_at = |at| in_force(&versions, at).map(|contract| contract.version);
-            before.count(facts, own, now, |entry| version_at(entry.effective_at))?;
+            before.count(facts, own, now, |entry| listed(in_force(&versions, entry.effective_at)?, entry))?;
             let touched = after.count(facts, &signed.rule, now, |entry| {
-                let is_priced = signed.list_price(&entry.action, entry.win).is_some();
-                if !is_priced {
+                let priced = listed(&signed, entry);
+                if priced.is_none() {
                     *unpriced.entry(entry.action.clone()).or_default() += entry.sign;
                 }
-                is_priced.then_some(signed.version)
+                priced
             })?;
             cases_counted += u64::from(touched);
         }
+        for attempt in usage::of_cases(&snapshot, &keys).await? {
+            before.use_attempt(&versions, &attempt)?;
+            after.use_attempt(std::slice::from_ref(&signed), &attempt)?;
+        }
     }
-    let bill = |versions: &[Contract], tally: Tally| {
-        let counted = [Counted { period, outcomes: tally.outcomes }];
-        draft(contract.currency, versions, &counted, &BTreeMap::new()).map_err(|_| Overflow)
+    let bill = |versions: &[Contract], month: Month| {
+        // What prepaid credits pay is no part of the comparison.
+        let counted = [Counted { period, trial: true, counts: month.counts }];
+        draft(contract.currency, versions, &counted, &BTreeMap::new(), &[]).map_err(|_| Overflow)
     };
     let before = if versions.is_empty() { None } else { Some(bill(&versions, before)?) };
     let after = bill(&[signed], after)?;
     Ok(Preview { period, cases: cases_counted, before, after, unpriced })
 }
 
-/// The outcomes of a period, by contract version.
-struct Tally {
-    period: Period,
-    outcomes: BTreeMap<u32, BTreeMap<(String, verdict_domain::judge::WinKind), i64>>,
+/// The list price of an outcome, and the version that it is of; `None` where that has none.
+fn listed(version: &Contract, entry: &Entry) -> Option<(u32, i64)> {
+    let price = version.list_price(&entry.action, entry.win)?.ok()?;
+    Some((version.version, price.nanos))
 }
 
-impl Tally {
+/// What is charged for in a period, by contract version.
+struct Month {
+    period: Period,
+    counts: BTreeMap<u32, Counts>,
+}
+
+impl Month {
     fn new(period: Period) -> Self {
-        Self { period, outcomes: BTreeMap::new() }
+        Self { period, counts: BTreeMap::new() }
     }
 
-    /// Counts what a case adds to the period. Answers whether it adds anything.
+    fn has(&self, at: Timestamp) -> bool {
+        (self.period.start..self.period.end).contains(&at)
+    }
+
+    /// Counts what a case adds to the period, by the version and the list price that `price` gives to a charge. Answers whether it adds anything.
     fn count(
         &mut self,
         facts: &[Fact],
         rule: &Rule,
         now: Timestamp,
-        mut version: impl FnMut(&Entry) -> Option<u32>,
+        mut price: impl FnMut(&Entry) -> Option<(u32, i64)>,
     ) -> Result<bool, Overflow> {
         let mut touched = false;
         let mut charge: Option<Entry> = None;
@@ -103,17 +118,31 @@ impl Tally {
                 charge = Some(entry.clone());
             }
             // A void belongs to the period of its charge, which stands before it.
-            let Some(origin) = charge.as_ref() else { continue };
-            if !(self.period.start..self.period.end).contains(&origin.effective_at) {
+            let Some(origin) = charge.as_ref().filter(|origin| self.has(origin.effective_at)) else {
                 continue;
-            }
-            let Some(version) = version(&Entry { sign: entry.sign, ..origin.clone() }) else { continue };
-            let counts = self.outcomes.entry(version).or_default();
-            let count = counts.entry((entry.action.clone(), entry.win)).or_default();
-            *count = count.checked_add(entry.sign).ok_or(Overflow)?;
+            };
+            let Some((version, listed)) = price(&Entry { sign: entry.sign, ..origin.clone() }) else {
+                continue;
+            };
+            let added = Tally { quantity: entry.sign, listed: listed * entry.sign, value: 0 };
+            let outcomes = &mut self.counts.entry(version).or_default().outcomes;
+            let tally = outcomes.entry((entry.action.clone(), entry.win)).or_default();
+            *tally = tally.plus(added).ok_or(Overflow)?;
             touched = true;
         }
         Ok(touched)
+    }
+
+    /// Counts an attempt that a version charges as usage.
+    fn use_attempt(&mut self, versions: &[Contract], attempt: &usage::Attempt) -> Result<(), Overflow> {
+        let version = used_by(versions, &attempt.action, attempt.at).filter(|_| self.has(attempt.at));
+        let Some(version) = version else { return Ok(()) };
+        let used = &mut self.counts.entry(version.version).or_default().usage;
+        let cost = attempt.cost_nanos.filter(|_| attempt.currency == version.currency.code());
+        used.entry(attempt.action.clone())
+            .or_default()
+            .add(cost, attempt.estimated, attempt.price_source.clone())
+            .ok_or(Overflow)
     }
 }
 

@@ -8,11 +8,12 @@ use verdict_domain::economics::{self, Cell, Contribution, Figures, Overflow};
 use verdict_domain::fact::Fact;
 use verdict_domain::judge::{Episode, Judgement, Verdict, WinKind, judge};
 use verdict_domain::ledger::{self as rows, Row};
+use verdict_domain::pricing::used_by;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
 use verdict_store::parked::{self, Origin, Parked};
-use verdict_store::{Store, StoreError, contracts, figures, ledger};
+use verdict_store::{Store, StoreError, Tx, contracts, figures, ledger, usage};
 
 /// The step: judges cases that have new facts or whose time has come, at most `limit` of them. Answers how many
 /// it took. A case that the database refuses is found by halving, and parked: it does not hold up the others.
@@ -90,12 +91,38 @@ async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usi
         }
     }
     let taken = keys.len();
+    record_usage(&tx, &keys, &contracts, now).await?;
     cases::save(&tx, judged).await?;
     ledger::post(&tx, &to_post, now).await?;
     figures::add(&tx, moved).await?;
     parked::park(&tx, &parked_cases, now).await?;
     tx.commit().await?;
     Ok(taken)
+}
+
+/// Records the attempts that their customer's contract charges at cost and a mark-up, whatever becomes of their case.
+async fn record_usage(
+    tx: &Tx,
+    keys: &[CaseKey],
+    contracts: &BTreeMap<String, Vec<Contract>>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let versions_of = |customer: &str| contracts.get(customer).map_or(&[][..], Vec::as_slice);
+    let is_charged =
+        |key: &&CaseKey| versions_of(&key.customer).iter().any(|version| !version.usage.is_empty());
+    let keys: Vec<&CaseKey> = keys.iter().filter(is_charged).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut used = Vec::new();
+    for mut attempt in usage::unrecorded(tx, &keys).await? {
+        if let Some(version) = used_by(versions_of(&attempt.customer), &attempt.action, attempt.at) {
+            // What another currency's cost comes to in the contract's, nobody knows here.
+            attempt.cost_nanos = attempt.cost_nanos.filter(|_| attempt.currency == version.currency.code());
+            used.push((attempt, version.version));
+        }
+    }
+    usage::record(tx, &used, now).await
 }
 
 /// What a look at a case brings.

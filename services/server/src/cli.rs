@@ -1,8 +1,10 @@
 //! The command line.
 
 mod cases;
+mod credits;
 mod customers;
 mod disputes;
+mod invoices;
 mod sources;
 
 use crate::amqp;
@@ -16,12 +18,11 @@ use crate::sources::LiveSources;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
-use verdict_domain::contract::{Contract, Through};
-use verdict_domain::money::minor_decimal;
+use verdict_domain::contract::Contract;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
 use verdict_reports::{Query, csv, group_by, table};
-use verdict_store::{Store, access, attempts, contracts, invoices, parked};
+use verdict_store::{Store, access, attempts, contracts, parked};
 
 /// Outcome-based billing: pay per successful resolution.
 #[derive(Debug, Parser)]
@@ -51,12 +52,15 @@ enum Command {
     /// Contract versions.
     #[command(subcommand)]
     Contracts(Contracts),
-    /// Invoices.
+    /// Invoices and credit notes.
     #[command(subcommand)]
-    Invoices(Invoices),
+    Invoices(invoices::Invoices),
     /// Customers at Stripe.
     #[command(subcommand)]
     Customers(customers::Customers),
+    /// Prepaid credits.
+    #[command(subcommand)]
+    Credits(credits::Credits),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -129,17 +133,6 @@ enum Contracts {
         /// A UTC day in the period [default: the last period that is over]
         #[arg(long, value_parser = day)]
         day: Option<i64>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Invoices {
-    /// Lists, the newest first.
-    List,
-    /// Sends a local draft (made while no Stripe key was set) to Stripe. One that is there already stays as it is.
-    Push {
-        /// Its id.
-        id: String,
     },
 }
 
@@ -227,8 +220,9 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
-        Command::Invoices(command) => invoices_of(&store, command).await,
         Command::Customers(command) => customers::run(&config, &store, command).await,
+        Command::Invoices(command) => invoices::run(&config, &store, command).await,
+        Command::Credits(command) => credits::run(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
@@ -308,40 +302,6 @@ async fn contracts(store: &Store, command: Contracts) -> Outcome {
             }
         }
         Contracts::List => println!("{}", serde_json::to_string_pretty(&contracts::list(store).await?)?),
-    }
-    Ok(())
-}
-
-async fn invoices_of(store: &Store, command: Invoices) -> Outcome {
-    match command {
-        Invoices::List => {
-            for invoice in invoices::list(store, 10_000).await? {
-                let total = minor_decimal(invoice.total_minor, invoice.currency);
-                let state = invoice.stripe_status.as_deref().unwrap_or("local draft");
-                println!(
-                    "{}  {}  {total} {}  {state}",
-                    invoice.id,
-                    invoice.customer,
-                    invoice.currency.code()
-                );
-            }
-        }
-        Invoices::Push { id } => {
-            let invoice =
-                invoices::find(store, &id).await?.ok_or_else(|| format!("there is no invoice `{id}`"))?;
-            if invoice.terms.through == Through::MeterEvents {
-                return Err(format!("`{id}` is billed by Stripe's meters: its invoice stays here").into());
-            }
-            let tx = store.begin().await?;
-            let new = verdict_store::outbox::send_later(&tx, &invoice.id).await?;
-            tx.commit().await?;
-            match new {
-                true => println!("in line for Stripe"),
-                false => println!(
-                    "it was sent before: see its state in `verdict invoices list`, and `verdict parked list`"
-                ),
-            }
-        }
     }
     Ok(())
 }

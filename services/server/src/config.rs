@@ -14,7 +14,7 @@ use verdict_resolution::Source;
 use verdict_resolution::source::{Catalogue, Platform, Scheme, SecretConfig, SourceConfig};
 use verdict_store::quarantine::Bounds;
 
-/// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, local drafts.
+/// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, invoices stay here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -31,7 +31,7 @@ pub struct Config {
     pub batch_linger_ms: u64,
     /// How many batches are written at once.
     pub batch_writers: usize,
-    /// `sk_…`; without it invoices stay local drafts.
+    /// `sk_…`; without it invoices stay here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_secret_key: Option<String>,
     /// Instead of Stripe's own address: for tests.

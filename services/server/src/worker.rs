@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{
-    Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, send_meter_events,
+    Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts,
+    send_meter_events,
 };
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
@@ -70,6 +71,11 @@ impl Worker {
     /// The client of Stripe, if there is a key.
     pub fn stripe(&self) -> Option<&Stripe> {
         self.stripe.as_ref()
+    }
+
+    /// Whether invoices go to Stripe.
+    pub fn bills_at_stripe(&self) -> bool {
+        self.stripe.is_some()
     }
 
     /// Tells the loop that there may be work.
@@ -179,6 +185,7 @@ impl Worker {
             rate_outcomes(store, now(), BATCH).await,
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
+            refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.prune(now()).await,
         ];

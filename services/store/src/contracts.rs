@@ -179,3 +179,27 @@ pub async fn close_period(tx: &Tx, due: &DuePeriod, now: Timestamp) -> Result<()
     run(&tx.tx, sql, [due.customer.as_str().into(), due.period.start.0.into(), now.0.into()]).await?;
     Ok(())
 }
+
+/// Says of a period that it is closed as a trial.
+pub async fn set_trial(tx: &Tx, customer: &str, period: Period) -> Result<(), StoreError> {
+    let sql = "UPDATE periods SET trial = 1 WHERE customer = $1 AND start_at = $2";
+    run(&tx.tx, sql, [customer.into(), period.start.0.into()]).await?;
+    Ok(())
+}
+
+/// Remembers by how much a period's lines differ from the list prices of its outcomes. Answers by how much more that is than
+/// before.
+pub async fn set_beyond_list(tx: &Tx, customer: &str, period: Period, nanos: i64) -> Result<i64, StoreError> {
+    let sql = "SELECT beyond_list_nanos FROM periods WHERE customer = $1 AND start_at = $2";
+    let key = || [customer.into(), period.start.0.into()];
+    let row = one(&tx.tx, sql, key()).await?;
+    let row = row.ok_or_else(|| StoreError::Corrupt(format!("customer `{customer}` has no such period")))?;
+    let before: i64 = row.try_get_by_index(0)?;
+    let more = nanos.checked_sub(before);
+    let more = more.ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
+    if more != 0 {
+        let sql = "UPDATE periods SET beyond_list_nanos = $3 WHERE customer = $1 AND start_at = $2";
+        run(&tx.tx, sql, [customer.into(), period.start.0.into(), nanos.into()]).await?;
+    }
+    Ok(more)
+}

@@ -4,61 +4,13 @@ use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_
 use sea_orm::{ConnectionTrait, QueryResult};
 use std::collections::BTreeMap;
 use verdict_domain::contract::{BillTo, StripeTerms};
+pub use verdict_domain::document::{Kind, State};
 use verdict_domain::invoice::{Billed, Key, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::period::Period;
 use verdict_domain::pricing::Item;
 use verdict_domain::time::Timestamp;
-
-/// What a document is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// What a period costs, and corrections of earlier ones.
-    Invoice,
-    /// What is taken off an invoice that is final.
-    CreditNote,
-}
-
-impl Kind {
-    /// The stored name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invoice => "invoice",
-            Self::CreditNote => "credit_note",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Invoice, Self::CreditNote].into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// Where a document stands here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It waits to be approved: nothing has left the house.
-    Draft,
-    /// It holds; what changes later is a correction.
-    Final,
-    /// It belongs to a trial: never charged.
-    Shadow,
-}
-
-impl State {
-    /// The stored name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Final => "final",
-            Self::Shadow => "shadow",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Draft, Self::Final, Self::Shadow].into_iter().find(|state| state.as_str() == text)
-    }
-}
 
 /// An invoice or a credit note, and what Stripe knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +79,10 @@ pub async fn record(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
         invoice.drafted_at.0.into(),
     ];
     run(&tx.tx, sql, values).await?;
+    write_lines(tx, invoice).await
+}
+
+async fn write_lines(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
     for line in &invoice.lines {
         let sql = "INSERT INTO invoice_lines (invoice_id, number, action, win, contract_version, quantity, \
                    amount_nanos, amount_minor, period_start, item, why) \
@@ -266,4 +222,59 @@ pub async fn set_stripe_invoice(
     let sql = "UPDATE invoices SET stripe_id = $2, stripe_status = $3 WHERE id = $1";
     run(&tx.tx, sql, [invoice.into(), stripe_invoice.into(), status.into()]).await?;
     Ok(())
+}
+
+/// One document, in a transaction that will change it.
+pub async fn find_in(tx: &Tx, id: &str) -> Result<Option<Invoice>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM invoices WHERE id = $1");
+    match one(&tx.tx, &sql, [id.into()]).await? {
+        Some(row) => Ok(Some(read(&tx.tx, &row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Drops the lines of a draft, which is about to be drafted again.
+pub async fn drop_lines(tx: &Tx, draft: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices WHERE id = $1 AND state = 'draft')";
+    run(&tx.tx, sql, [draft.into()]).await?;
+    Ok(())
+}
+
+/// Writes a draft anew, whose lines were dropped.
+pub async fn redraft(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
+    let sql = "UPDATE invoices SET total_minor = $2, drafted_at = $3 WHERE id = $1 AND state = 'draft'";
+    run(&tx.tx, sql, [invoice.id.as_str().into(), invoice.total_minor.into(), invoice.drafted_at.0.into()])
+        .await?;
+    write_lines(tx, invoice).await
+}
+
+/// The drafts for which something new was priced since they were drafted: of all customers, or of one.
+pub async fn stale_drafts(tx: &Tx, customer: Option<&str>) -> Result<Vec<String>, StoreError> {
+    // What is older than the first period belongs to it.
+    let sql = "SELECT i.id FROM invoices i WHERE i.state = 'draft' AND ($1 IS NULL OR i.customer = $1) AND (\
+               EXISTS (SELECT 1 FROM charges c WHERE c.customer = i.customer AND c.invoice_id IS NULL \
+               AND c.origin_at < i.period_end AND (c.origin_at >= i.period_start OR i.period_start = \
+               (SELECT MIN(p.start_at) FROM periods p WHERE p.customer = i.customer))) \
+               OR EXISTS (SELECT 1 FROM usage u WHERE u.customer = i.customer AND u.invoice_id IS NULL \
+               AND u.at < i.period_end AND (u.at >= i.period_start OR i.period_start = \
+               (SELECT MIN(p.start_at) FROM periods p WHERE p.customer = i.customer)))) ORDER BY i.id";
+    let rows = all(&tx.tx, sql, [customer.map(String::from).into()]).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+}
+
+/// Makes a draft final. `false`: it is none.
+pub async fn approve(tx: &Tx, id: &str, by: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE invoices SET state = 'final', approved_at = $2, approved_by = $3 WHERE id = $1 AND state = 'draft'";
+    Ok(run(&tx.tx, sql, [id.into(), now.0.into(), by.into()]).await? > 0)
+}
+
+/// What credit notes can still take off a final invoice, in minor units; nothing if it is none.
+pub async fn creditable(tx: &Tx, id: &str) -> Result<i64, StoreError> {
+    let sql = "SELECT total_minor + CAST(COALESCE((SELECT SUM(n.total_minor) FROM invoices n \
+               WHERE n.corrects = $1 AND n.kind = 'credit_note'), 0) AS BIGINT) \
+               FROM invoices WHERE id = $1 AND kind = 'invoice' AND state = 'final'";
+    match one(&tx.tx, sql, [id.into()]).await? {
+        Some(row) => Ok(row.try_get_by_index(0)?),
+        None => Ok(0),
+    }
 }

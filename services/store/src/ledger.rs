@@ -3,6 +3,7 @@
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
+use crate::usage;
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::invoice;
@@ -10,7 +11,7 @@ use verdict_domain::judge::{LossReason, WinKind};
 use verdict_domain::ledger::{Entry, EntryKind, Row};
 use verdict_domain::money::{self, Money};
 use verdict_domain::period::Period;
-use verdict_domain::pricing::Counts;
+use verdict_domain::pricing::{Counts, Tally};
 use verdict_domain::time::Timestamp;
 
 pub(crate) const OUTCOME_COLUMNS: &str = "o.customer, o.case_id, o.seq, o.episode, o.kind, o.sign, o.win, o.action, \
@@ -241,46 +242,79 @@ pub async fn charges_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<Charge>, StoreE
     rows.iter().map(read_charge).collect()
 }
 
-/// What was put on an invoice, of one period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touched {
-    /// The period.
-    pub period: Period,
-    /// The sum of the list prices that were put, in nanos.
-    pub listed_nanos: i64,
+/// What a document takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// All that is on no document and whose origin is before the end of the period.
+    UntilEnd,
+    /// The same, but nothing of earlier periods.
+    OfPeriod,
 }
 
-/// Puts on `invoice` all of a customer's charges that are on none and whose origin is before the end of `period`, and answers
-/// to which periods they belong; `period` is one of these in any case. What is older than the first period belongs to the
-/// first.
+/// A period that what is on a document belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touched {
+    /// Its bounds.
+    pub period: Period,
+    /// Whether it was closed as a trial.
+    pub trial: bool,
+}
+
+/// Puts on `invoice` a customer's charges and usage that are on no document, and answers to which periods belongs what is on it; `period` is one of
+/// these in any case. What is older than the first period belongs to the first.
 pub async fn put_on_invoice(
     tx: &Tx,
     customer: &str,
     period: Period,
     invoice: &str,
+    take: Take,
 ) -> Result<Vec<Touched>, StoreError> {
+    let from = match take {
+        Take::UntilEnd => i64::MIN,
+        Take::OfPeriod => {
+            let sql = "SELECT 1 FROM periods WHERE customer = $1 AND start_at < $2 LIMIT 1";
+            let earlier = one(&tx.tx, sql, [customer.into(), period.start.0.into()]).await?;
+            if earlier.is_some() { period.start.0 } else { i64::MIN }
+        }
+    };
+    let values = || [customer.into(), period.end.0.into(), invoice.into(), from.into()];
     let sql = "UPDATE charges SET invoice_id = $3, origin_at = CASE WHEN origin_at < first.start_at \
                THEN first.start_at ELSE origin_at END \
                FROM (SELECT MIN(start_at) AS start_at FROM periods WHERE customer = $1) AS first \
-               WHERE customer = $1 AND invoice_id IS NULL AND origin_at < $2";
-    run(&tx.tx, sql, [customer.into(), period.end.0.into(), invoice.into()]).await?;
-    let sql = "SELECT p.start_at, p.end_at, CAST(SUM(c.amount_nanos) AS BIGINT) FROM charges c \
-               JOIN periods p ON p.customer = c.customer AND p.start_at <= c.origin_at AND c.origin_at < p.end_at \
-               WHERE c.invoice_id = $1 GROUP BY p.start_at, p.end_at ORDER BY p.start_at";
-    let mut touched = Vec::new();
-    for row in all(&tx.tx, sql, [invoice.into()]).await? {
-        let (start, end) = (Timestamp(row.try_get_by_index(0)?), Timestamp(row.try_get_by_index(1)?));
-        touched.push(Touched { period: Period { start, end }, listed_nanos: row.try_get_by_index(2)? });
-    }
-    if touched.last().is_none_or(|last| last.period != period) {
-        touched.push(Touched { period, listed_nanos: 0 });
-    }
-    Ok(touched)
+               WHERE customer = $1 AND invoice_id IS NULL AND origin_at < $2 AND origin_at >= $4";
+    run(&tx.tx, sql, values()).await?;
+    let sql = "UPDATE usage SET invoice_id = $3 WHERE customer = $1 AND invoice_id IS NULL AND at < $2 AND at >= $4";
+    run(&tx.tx, sql, values()).await?;
+    let sql = "SELECT start_at, end_at, trial FROM periods WHERE customer = $1 AND start_at IN (SELECT CAST($2 AS BIGINT) \
+               UNION SELECT p.start_at FROM charges c JOIN periods p ON p.customer = c.customer \
+               AND p.start_at <= c.origin_at AND c.origin_at < p.end_at WHERE c.invoice_id = $3 GROUP BY p.start_at \
+               UNION SELECT p.start_at FROM usage u JOIN periods p ON p.customer = u.customer \
+               AND p.start_at <= u.at AND u.at < p.end_at WHERE u.invoice_id = $3 GROUP BY p.start_at) ORDER BY start_at";
+    let rows = all(&tx.tx, sql, [customer.into(), period.start.0.into(), invoice.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let (start, end) = (Timestamp(row.try_get_by_index(0)?), Timestamp(row.try_get_by_index(1)?));
+            let trial: i64 = row.try_get_by_index(2)?;
+            Ok(Touched { period: Period { start, end }, trial: trial != 0 })
+        })
+        .collect()
 }
 
-/// The outcomes of a customer's period that are invoiced: how many, by contract version, action and kind.
+/// Moves what is on a document and belongs to `period` to another one.
+pub async fn move_to_invoice(tx: &Tx, period: Period, from: &str, to: &str) -> Result<(), StoreError> {
+    let values = || [from.into(), to.into(), period.start.0.into(), period.end.0.into()];
+    let sql =
+        "UPDATE charges SET invoice_id = $2 WHERE invoice_id = $1 AND origin_at >= $3 AND origin_at < $4";
+    run(&tx.tx, sql, values()).await?;
+    let sql = "UPDATE usage SET invoice_id = $2 WHERE invoice_id = $1 AND at >= $3 AND at < $4";
+    run(&tx.tx, sql, values()).await?;
+    Ok(())
+}
+
+/// What of a customer's period is on documents, by contract version: outcomes by action and kind, usage by action.
 pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap<u32, Counts>, StoreError> {
-    let sql = "SELECT contract_version, action, win, CAST(SUM(sign) AS BIGINT) FROM charges \
+    let sql = "SELECT contract_version, action, win, CAST(SUM(sign) AS BIGINT), CAST(SUM(amount_nanos) AS BIGINT), \
+               CAST(COALESCE(SUM(value_nanos), 0) AS BIGINT) FROM charges \
                WHERE customer = $1 AND invoice_id IS NOT NULL AND origin_at >= $2 AND origin_at < $3 \
                GROUP BY contract_version, action, win";
     let values = [customer.into(), period.start.0.into(), period.end.0.into()];
@@ -289,9 +323,15 @@ pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap
         let (version, win): (i64, String) = (row.try_get_by_index(0)?, row.try_get_by_index(2)?);
         let version = known(u32::try_from(version).ok(), "version", "of a charge")?;
         let win = known(WinKind::parse(&win), "win", &win)?;
-        let count: i64 = row.try_get_by_index(3)?;
-        counted.entry(version).or_default().insert((row.try_get_by_index(1)?, win), count);
+        let tally = Tally {
+            quantity: row.try_get_by_index(3)?,
+            listed: row.try_get_by_index(4)?,
+            value: row.try_get_by_index(5)?,
+        };
+        let counts = counted.entry(version).or_default();
+        counts.outcomes.insert((row.try_get_by_index(1)?, win), tally);
     }
+    usage::count(tx, customer, period, &mut counted).await?;
     Ok(counted)
 }
 

@@ -18,6 +18,7 @@ mod connect;
 pub mod contracts;
 pub mod deliveries;
 pub mod figures;
+pub mod grants;
 pub mod history;
 pub mod invoices;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub mod resolutions;
 pub mod sources;
 mod status;
 pub mod stripe_events;
+pub mod usage;
 
 pub use connect::{Store, StoreError, Tx};
 pub use status::{Status, is_anything_due, status};

@@ -89,7 +89,7 @@ async fn main() {
     for by in ["customer", "reason"] {
         println!("{}", service.command(&[&["report", "failure-cost"], &span[..], &["--by", by]].concat()));
     }
-    println!("Invoices (local drafts: no Stripe key is set)\n");
+    println!("Invoices (no Stripe key is set: they stay here)\n");
     for invoice in service.get_json("/v1/invoices").await.as_array().unwrap() {
         let text = |field: &str| invoice[field].as_str().unwrap_or_default().to_string();
         let lines = invoice["lines"].as_array().unwrap().iter();

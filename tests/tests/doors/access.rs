@@ -30,7 +30,7 @@ fn scope_of(path: &str) -> Option<&'static str> {
     let scope = match path.split('/').nth(2).unwrap() {
         "attempts" => "ingest",
         "resolutions" => "resolve",
-        "contracts" | "disputes" | "invoices" => "billing",
+        "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
         "cases" | "deliveries" | "reports" => "report",
         "alerts" | "parked" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,

@@ -9,6 +9,7 @@ mod cases;
 mod clock;
 mod contracts;
 mod disputes;
+mod documents;
 mod fetching;
 mod meter_events;
 mod payloads;

@@ -4,7 +4,7 @@ use super::{grouped, length, moment, thousands};
 use askama::Template;
 use verdict_domain::money::{Currency, decimal, minor_decimal};
 use verdict_domain::time::Timestamp;
-use verdict_store::invoices::Invoice;
+use verdict_store::invoices::{Invoice, Kind, State};
 use verdict_store::ledger::Charge;
 
 #[derive(Template)]
@@ -52,9 +52,22 @@ impl One<'_> {
     }
 }
 
-/// Stripe's state of an invoice, or that it is not there yet.
+/// Stripe's state of an invoice, or where it stands here.
 fn state(invoice: &Invoice) -> &str {
-    invoice.stripe_status.as_deref().unwrap_or("local draft")
+    match (&invoice.stripe_status, invoice.state) {
+        (Some(status), _) => status,
+        (None, State::Draft) => "waits for approval",
+        (None, State::Final) => "final, not at Stripe",
+        (None, State::Shadow) => "trial, never charged",
+    }
+}
+
+/// What it is called.
+fn kind(invoice: &Invoice) -> &'static str {
+    match invoice.kind {
+        Kind::Invoice => "Invoice",
+        Kind::CreditNote => "Credit note",
+    }
 }
 
 /// `+1`, `-1`.

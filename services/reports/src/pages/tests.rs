@@ -224,7 +224,7 @@ fn invoices_of_several_currencies() {
     let html = invoices(&[hostile, yen]).unwrap();
     assert_escaped(&html);
     assert!(html.contains(r#"href="/invoices/kiku%2F2026-10""#));
-    assert!(html.contains(r#"class="negative">-110</td>"#) && html.contains("local draft"));
+    assert!(html.contains(r#"class="negative">-110</td>"#) && html.contains("final, not at Stripe"));
 }
 
 #[test]

@@ -6,11 +6,13 @@ use super::problem::{Problem, ProblemBody};
 use crate::contract::{self, Format};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use verdict_billing::{ApproveError, approve};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
+use verdict_resolution::read_json;
 use verdict_store::contracts;
 use verdict_store::invoices::{self, Invoice};
 
@@ -60,6 +62,15 @@ pub(super) async fn list_contracts(caller: Caller, door: web::Data<Door>) -> Res
 #[derive(Serialize, ToSchema)]
 struct InvoiceBody {
     id: String,
+    /// `invoice` or `credit_note`.
+    kind: &'static str,
+    /// Of a credit note (and of a trial's correction), the invoice that it corrects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrects: Option<String>,
+    /// `draft` (waits for approval), `final`, or `shadow` (a trial: never charged).
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<String>,
     customer: String,
     #[schema(value_type = String, format = DateTime)]
     period_start: Timestamp,
@@ -74,7 +85,7 @@ struct InvoiceBody {
     lines: Vec<LineBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_invoice: Option<String>,
-    /// As Stripe calls it; absent for a local draft.
+    /// As Stripe calls it; absent if it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_status: Option<String>,
     /// What was paid, as Stripe said when it was asked last; absent while it was not.
@@ -96,14 +107,15 @@ struct LineBody {
     /// When the period begins that it is about: the invoice's own, or an earlier one that is corrected.
     #[schema(value_type = String, format = DateTime)]
     period_start: Timestamp,
-    /// `outcomes`, `fee`, `assumed_beyond_share`, `discount`, `minimum` or `beyond_cap`.
+    /// `outcomes`, `fee`, `assumed_beyond_share`, `discount`, `minimum`, `beyond_cap`, `model_cost`, `mark_up` or `credits`.
     item: &'static str,
-    /// The action, or the name of the fee.
+    /// The action, the name of the fee, or the id of the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
     /// `confirmed` or `assumed`, where it is outcomes.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
+    /// 0 for prepaid credits.
     contract_version: u32,
     /// How many: outcomes, less those taken back.
     quantity: i64,
@@ -132,6 +144,10 @@ impl From<Invoice> for InvoiceBody {
         Self {
             total: minor_decimal(invoice.total_minor, invoice.currency),
             id: invoice.id,
+            kind: invoice.kind.as_str(),
+            corrects: invoice.corrects,
+            state: invoice.state.as_str(),
+            approved_by: invoice.approved.map(|(_, by)| by),
             customer: invoice.customer,
             period_start: invoice.period.start,
             period_end: invoice.period.end,
@@ -174,4 +190,44 @@ pub(super) async fn get_invoice(
     let invoice = invoices::find(&door.store, &id).await?;
     let invoice = invoice.ok_or_else(|| Problem::not_found("this invoice"))?;
     Ok(HttpResponse::Ok().json(InvoiceBody::from(invoice)))
+}
+
+/// What was looked at.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    /// What the draft totalled then, in minor units: refused if it has changed since.
+    total_minor: i64,
+}
+
+/// Approves a draft: it becomes final, and goes to Stripe if a key is set.
+#[utoipa::path(
+    params(("id" = String, Path, description = "The invoice's id")),
+    request_body = Approval,
+    responses(
+        (status = 200, body = InvoiceBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not a draft, or it has changed since", body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
+#[post("/v1/invoices/{id}/approve")]
+pub(super) async fn approve_invoice(
+    caller: Caller,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Result<HttpResponse, Problem> {
+    caller.may(Scope::Billing)?;
+    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let approval: Approval = read_json(&body).map_err(Problem::unprocessable)?;
+    let (seen, by, now) = (Some(approval.total_minor), caller.author(), door.clock.now());
+    match approve(&door.store, &id, seen, &by, now, door.worker.bills_at_stripe()).await {
+        Ok(invoice) => {
+            door.worker.nudge();
+            Ok(HttpResponse::Ok().json(InvoiceBody::from(invoice)))
+        }
+        Err(error @ ApproveError::Unknown(_)) => Err(Problem::missing(error.to_string())),
+        Err(ApproveError::Store(error)) => Err(error.into()),
+        Err(error) => Err(Problem::conflict(error.to_string())),
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod billing;
 mod cases;
+mod credits;
 mod disputes;
 mod events;
 mod operations;
@@ -95,6 +96,9 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_invoices)
         .service(billing::get_invoice)
         .service(stripe::put_stripe_customer)
+        .service(billing::approve_invoice)
+        .service(credits::post_credits)
+        .service(credits::list_credits)
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
