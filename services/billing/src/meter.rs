@@ -228,7 +228,7 @@ pub async fn send_meter_events(
                 let next = now.plus(backoff.wait(event.tries, &about));
                 meter::retry(&tx, &event, next, event.unsure_since, Some(&message)).await?;
             }
-            Err(StripeError::Unknown { message }) => {
+            Err(StripeError::Unknown { message, .. }) => {
                 let next = now.plus(backoff.wait(event.tries, &about));
                 let unsure = Some(event.unsure_since.unwrap_or(began));
                 meter::retry(&tx, &event, next, unsure, Some(&message)).await?;

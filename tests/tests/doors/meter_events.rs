@@ -247,7 +247,7 @@ async fn killed_at_any_moment_the_meters_add_up() {
         line.customer(customer, OUTCOMES).await;
         line.link(customer, payer).await;
     }
-    line.double.random_faults(Some(RandomFaults { seed: 5, per_mille: 300, hang_ms: 400 }));
+    line.double.random_faults(Some(RandomFaults { seed: 5, per_mille: 500, hang_ms: 400 }));
     line.settle(&["acme", "globex"], OUTCOMES).await;
     let mut random = StdRng::seed_from_u64(20_261_122);
     let mut waiting = Vec::new();

@@ -45,7 +45,7 @@ pub struct DisputeNow {
 
 #[derive(Deserialize)]
 struct InvoiceReply {
-    status: Option<String>,
+    status: String,
     amount_paid: i64,
     amount_remaining: i64,
     metadata: Metadata,
@@ -97,11 +97,8 @@ impl Stripe {
     /// An invoice as it is now.
     pub async fn invoice_now(&self, id: &str) -> Result<InvoiceNow, StripeError> {
         let reply: InvoiceReply = self.object("invoices", id).await?;
-        let status = reply.status.ok_or_else(|| StripeError::Unknown {
-            message: format!("Stripe's invoice {id} has no status"),
-        })?;
         Ok(InvoiceNow {
-            status,
+            status: reply.status,
             paid: reply.amount_paid,
             remaining: reply.amount_remaining,
             named: reply.metadata.and_then(|mut metadata| metadata.remove(INVOICE)),
@@ -111,7 +108,7 @@ impl Stripe {
     /// A credit note as it is now.
     pub async fn credit_note_now(&self, id: &str) -> Result<CreditNoteNow, StripeError> {
         let reply: CreditNoteReply = self.object("credit_notes", id).await?;
-        let named = reply.metadata.and_then(|mut metadata| metadata.remove(INVOICE));
+        let named = reply.metadata.and_then(|mut metadata| metadata.remove("verdict_credit_note"));
         Ok(CreditNoteNow { status: reply.status, invoice: reply.invoice, named })
     }
 
