@@ -1,6 +1,6 @@
 //! Stripe's meters: what they add up to is what was settled and not taken back, whatever goes wrong.
 
-use crate::{attempt, contract, folder, parked, problem, until};
+use crate::{attempt, contract, folder, parked, problem, unix_now, until};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Client, Method};
@@ -8,10 +8,10 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use verdict_oracle::{DAY, HOUR, MINUTE, rfc3339};
 use verdict_stripe_double::{Fault, FaultKind, RandomFaults, StripeDouble};
-use verdict_tests::database::{connect, fresh_sqlite, number, texts};
+use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, texts};
 use verdict_tests::service::{Service, Setup};
 
 struct Line {
@@ -25,13 +25,15 @@ struct Line {
 
 impl Line {
     async fn new(name: &str) -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let start = i64::try_from(wall).unwrap() * 1_000_000 - 10 * DAY;
+        Self::on(name, &fresh_sqlite(&folder(name))).await
+    }
+
+    async fn on(name: &str, url: &str) -> Self {
+        let start = unix_now() * 1_000_000 - 10 * DAY;
         let traffic = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("stripe-traffic");
         let traffic = traffic.join(format!("{name}.jsonl"));
         let double = StripeDouble::start(Some(traffic.clone()));
-        let url = fresh_sqlite(&folder(name));
-        let mut setup = Setup::new(&url);
+        let mut setup = Setup::new(url);
         setup.test_clock = Some(start);
         setup.stripe_base_url = Some(double.base_url.clone());
         for (variable, value) in [
@@ -42,7 +44,7 @@ impl Line {
             setup.environment.push((variable.into(), value.into()));
         }
         let service = Service::start(setup, &folder(name)).await;
-        Self { start, service, double, db: connect(&url).await, traffic }
+        Self { start, service, double, db: connect(url).await, traffic }
     }
 
     /// A customer that Stripe's meters bill, with so many confirmed outcomes, which are charged.
@@ -238,10 +240,9 @@ async fn what_stripe_would_not_take_by_its_age_waits_or_is_parked() {
 }
 
 /// Faults of every kind, kills at any moment, and outcomes taken back meanwhile.
-#[tokio::test]
-async fn killed_at_any_moment_the_meters_add_up() {
+async fn killed_at_any_moment(name: &str, url: &str) {
     const OUTCOMES: usize = 25;
-    let mut line = Line::new("doors-meters-killed").await;
+    let mut line = Line::on(name, url).await;
     let payers = [line.payer("acme").await, line.payer("globex").await];
     for (customer, payer) in ["acme", "globex"].into_iter().zip(&payers) {
         line.customer(customer, OUTCOMES).await;
@@ -265,12 +266,26 @@ async fn killed_at_any_moment_the_meters_add_up() {
     line.double.random_faults(None);
     line.settled().await;
     assert_eq!(parked(&line.service).await, Vec::<Value>::new());
-    let net = |customer: &str| format!("SELECT SUM(sign) FROM charges WHERE customer = '{customer}'");
+    let net = |customer: &str| {
+        format!("SELECT CAST(SUM(sign) AS BIGINT) FROM charges WHERE customer = '{customer}'")
+    };
     for (customer, payer) in ["acme", "globex"].into_iter().zip(&payers) {
         assert_eq!(line.metered(payer), number(&line.db, &net(customer)).await, "{customer}");
     }
     assert_eq!((line.metered(&payers[0]), line.metered(&payers[1])), (17, 25));
     line.check_traffic();
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_the_meters_add_up_on_sqlite() {
+    let name = "doors-meters-killed";
+    killed_at_any_moment(name, &fresh_sqlite(&folder(name))).await;
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_the_meters_add_up_on_postgres() {
+    let url = fresh_postgres("doors_meters_killed").await;
+    killed_at_any_moment("doors-meters-killed-postgres", &url).await;
 }
 
 /// An answer that got lost is no second event, also when Stripe has forgotten the key of the call.

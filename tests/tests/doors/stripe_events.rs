@@ -1,24 +1,20 @@
 //! What Stripe tells: verified, kept once, and looked after. However the events come, the end is the same.
 
-use crate::{START, attempt, contract, folder, parked, problem, until};
+use crate::{START, attempt, contract, folder, parked, problem, unix_now, until};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use verdict_oracle::DAY;
 use verdict_stripe_double::{Delivery, RandomFaults, StripeDouble, sign};
-use verdict_tests::database::{connect, fresh_sqlite, number, texts};
+use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, texts};
 use verdict_tests::service::{Service, Setup, client};
 
 const SECRET: &str = "whsec_of_the_double_of_stripe";
 const NEXT_SECRET: &str = "whsec_that_comes_after_it";
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
-}
 
 struct Line {
     name: String,
@@ -29,9 +25,12 @@ struct Line {
 
 impl Line {
     async fn new(name: &str) -> Self {
+        Self::on(name, &fresh_sqlite(&folder(name))).await
+    }
+
+    async fn on(name: &str, url: &str) -> Self {
         let double = StripeDouble::start(None);
-        let url = fresh_sqlite(&folder(name));
-        let mut setup = Setup::new(&url);
+        let mut setup = Setup::new(url);
         setup.test_clock = Some(START);
         setup.stripe_base_url = Some(double.base_url.clone());
         let secrets = format!("{NEXT_SECRET}, {SECRET}");
@@ -44,7 +43,7 @@ impl Line {
             setup.environment.push((variable.into(), value.into()));
         }
         let service = Service::start(setup, &folder(name)).await;
-        Self { name: name.into(), service, double, db: connect(&url).await }
+        Self { name: name.into(), service, double, db: connect(url).await }
     }
 
     /// So many customers with an invoice for October each; Stripe's ids of the invoices, in the order of the customers.
@@ -134,7 +133,12 @@ fn of(name: &str) -> String {
 async fn however_the_events_come_the_end_is_the_same() {
     let mut ends: BTreeMap<Vec<String>, Vec<u64>> = BTreeMap::new();
     for seed in 0..6 {
-        let mut line = Line::new(&format!("doors-events-{seed}")).await;
+        let name = format!("doors-events-{seed}");
+        let url = match seed % 2 {
+            0 => fresh_sqlite(&folder(&name)),
+            _ => fresh_postgres(&name.replace('-', "_")).await,
+        };
+        let mut line = Line::on(&name, &url).await;
         let invoices = line.billed(6).await;
         let mut random = StdRng::seed_from_u64(seed);
         // Some events come while the story goes on: their looks see what was then.
@@ -147,7 +151,7 @@ async fn however_the_events_come_the_end_is_the_same() {
         line.double.dispute_payment(&invoices[4]);
         pay(&line, 5).await;
         line.double.dispute_payment(&invoices[5]);
-        let early = line.double.deliveries(SECRET, now());
+        let early = line.double.deliveries(SECRET, unix_now());
         for _ in 0..random.random_range(0..10) {
             line.deliver(&early[random.random_range(0..early.len())]).await;
         }
@@ -156,8 +160,8 @@ async fn however_the_events_come_the_end_is_the_same() {
         line.operate(Method::POST, &format!("invoices/{}/void", invoices[3]), "").await;
         line.double.close_dispute(&invoices[5], "won");
 
-        let mut deliveries = line.double.deliveries(SECRET, now());
-        deliveries.extend(line.double.deliveries(NEXT_SECRET, now() - 200));
+        let mut deliveries = line.double.deliveries(SECRET, unix_now());
+        deliveries.extend(line.double.deliveries(NEXT_SECRET, unix_now() - 200));
         deliveries.shuffle(&mut random);
         line.double.random_faults(Some(RandomFaults { seed, per_mille: 250, hang_ms: 400 }));
         let kills = [deliveries.len() / 3, 2 * deliveries.len() / 3];
@@ -205,19 +209,19 @@ async fn rows_due(line: &Line) {
 async fn only_what_stripe_signed_is_kept() {
     let line = Line::new("doors-events-signed").await;
     let event = json!({ "id": "evt_1", "type": "plan.created", "data": { "object": { "id": "plan_1" } } });
-    let good = sign(SECRET, now(), &event);
+    let good = sign(SECRET, unix_now(), &event);
     let altered = Delivery { body: good.body.replace("plan_1", "plan_2"), ..good.clone() };
     for bad in [
-        sign("whsec_of_somebody_else", now(), &event),
-        sign(SECRET, now() - 302, &event),
-        sign(SECRET, now() + 330, &event),
+        sign("whsec_of_somebody_else", unix_now(), &event),
+        sign(SECRET, unix_now() - 302, &event),
+        sign(SECRET, unix_now() + 330, &event),
         altered,
         Delivery { signature: String::new(), ..good.clone() },
     ] {
         problem(line.post(&bad).await.unwrap(), 401).await;
     }
     assert_eq!(number(&line.db, "SELECT COUNT(*) FROM stripe_events").await, 0);
-    let detail = problem(line.post(&sign(SECRET, now(), &json!({"id": 7}))).await.unwrap(), 400).await;
+    let detail = problem(line.post(&sign(SECRET, unix_now(), &json!({"id": 7}))).await.unwrap(), 400).await;
     assert!(detail.contains("no event"), "{detail}");
     for _ in 0..2 {
         assert_eq!(line.post(&good).await.unwrap().status(), 202);
@@ -232,7 +236,7 @@ async fn what_is_of_ours_and_not_to_be_had_is_parked_and_what_is_not_ours_is_ign
     let invoices = line.billed(1).await;
     let event = |id: &str, object: &str| {
         let event = json!({ "id": id, "type": "invoice.deleted", "data": { "object": { "id": object } } });
-        sign(SECRET, now(), &event)
+        sign(SECRET, unix_now(), &event)
     };
     // Stripe has another's memory now.
     line.double.reset();
@@ -256,7 +260,7 @@ async fn a_customer_that_was_deleted_at_stripe_waits_for_a_person() {
     line.billed(1).await;
     let payer = text(&line.double.customers()[0]["id"]);
     line.operate(Method::DELETE, &format!("customers/{payer}"), "").await;
-    for delivery in line.double.deliveries(SECRET, now()) {
+    for delivery in line.double.deliveries(SECRET, unix_now()) {
         line.deliver(&delivery).await;
     }
     line.settled().await;
