@@ -44,6 +44,8 @@ impl MigratorTrait for Migrator {
             "0016_documents",
             "0017_chain",
             "0018_stripe_customers",
+            "0019_stripe_events",
+            "0020_meter_events",
             "0021_page_links",
             "0023_trials",
             "0024_buckets",

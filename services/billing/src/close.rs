@@ -133,6 +133,7 @@ async fn close(tx: &Tx, due: &DuePeriod, now: Timestamp, push: bool) -> Result<(
             approved: None,
             stripe_id: None,
             stripe_status: None,
+            payment: None,
             lines: document.lines,
         });
     }

@@ -1,7 +1,8 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push* and *watch spend*; and whether all of it agrees.
+//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push*, *meter* and *watch spend*; back, the step *apply*; and
+//! whether all of it agrees.
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe; what an open
-//! period comes to so far, and the alerts at shares of its bounds; reconciliation.
+//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe, and what Stripe tells of
+//! them; what an open period comes to so far, and the alerts at shares of its bounds; reconciliation.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
@@ -11,12 +12,17 @@
 //!   outcomes that are invoiced.
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
+//! - What Stripe tells is only a hint to look: however often, late or out of order events come, what is written is what
+//!   Stripe said when it was asked last.
 
 mod approve;
 mod books;
 mod close;
 mod credits;
 mod estimate;
+mod events;
+mod link;
+mod meter;
 mod push;
 mod rate;
 pub mod reconcile;
@@ -27,6 +33,9 @@ pub use approve::{ApproveError, approve, refresh_drafts};
 pub use close::{close_periods, open_periods};
 pub use credits::{GrantError, GrantRequest, grant};
 pub use estimate::estimate;
+pub use events::{apply_stripe_events, read_event};
+pub use link::{NotLinked, link_customer};
+pub use meter::send_meter_events;
 pub use push::{Backoff, VoidAsked, push_next, void};
 pub use rate::rate_outcomes;
 pub use watch::watch_spend;

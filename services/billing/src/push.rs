@@ -42,14 +42,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after so many tries: doubled each time, then up to a quarter more, by the errand's id, so that a
-    /// thousand errands that failed together do not come back together.
-    fn wait(&self, errand: &Errand) -> Span {
-        let doublings = u32::try_from(errand.tries.clamp(1, 20) - 1).unwrap_or(0);
+    /// The wait after so many tries of a thing: doubled each time, then up to a quarter more, by the thing's id, so that a
+    /// thousand things that failed together do not come back together.
+    pub(crate) fn wait(&self, tries: i64, id: &str) -> Span {
+        let doublings = u32::try_from(tries.clamp(1, 20) - 1).unwrap_or(0);
         let wait = self.first.saturating_mul(2_u32.saturating_pow(doublings)).min(self.longest);
-        let salt = errand.id.bytes().fold(errand.tries.unsigned_abs(), |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-        });
+        let salt = id
+            .bytes()
+            .fold(tries.unsigned_abs(), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let jitter = wait.as_micros() / 4 * u128::from(salt % 101) / 100;
         Span(i64::try_from(wait.as_micros() + jitter).unwrap_or(i64::MAX))
     }
@@ -100,7 +100,7 @@ pub async fn push_next(
         Err(Failure::Stripe(
             StripeError::NotNow { retry_after, message } | StripeError::Unknown { retry_after, message },
         )) => {
-            let wait = retry_after.map_or(Span(0), span).max(backoff.wait(&errand));
+            let wait = retry_after.map_or(Span(0), span).max(backoff.wait(errand.tries, &errand.id));
             outbox::retry_errand(&tx, &errand, now.plus(wait), &message).await?;
         }
         Err(Failure::Stripe(refused @ StripeError::Refused { .. })) => {

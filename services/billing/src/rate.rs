@@ -1,5 +1,6 @@
 //! The step that prices posted outcomes.
 
+use crate::meter;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::contract::{Contract, Unpriced, in_force};
 use verdict_domain::economics::{Bucket, Cell, Figures};
@@ -60,7 +61,7 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         .filter(|(_, row)| row.entry.kind == EntryKind::Correction)
         .filter_map(|(key, row)| Some((key.clone(), row.reverses?)))
         .collect();
-    let mut charges = Vec::new();
+    let (mut charges, mut reversed) = (Vec::new(), BTreeMap::new());
     let (mut parked, mut settled) = (Vec::new(), Vec::new());
     let mut revenue: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
     for (key, row) in outcomes {
@@ -69,7 +70,10 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         let (origin_at, charge) = match row.reverses {
             // What it reverses comes before it. If that has no price (and is parked), this waits with it.
             Some(seq) => match priced.get(&(key.clone(), seq)) {
-                Some((origin_at, reversed)) => (*origin_at, opposite(reversed)?),
+                Some((origin_at, charge)) => {
+                    reversed.insert((key.clone(), row.seq), seq);
+                    (*origin_at, opposite(charge)?)
+                }
                 None => continue,
             },
             None => match price(versions, &row) {
@@ -100,6 +104,7 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, origin_at, charge });
     }
     ledger::charge(&tx, &charges, now).await?;
+    meter::note(&tx, &contracts, &charges, &reversed, now).await?;
     figures::add(&tx, revenue).await?;
     parked::park(&tx, &parked, now).await?;
     for thing in settled {

@@ -11,12 +11,16 @@
 mod credit_notes;
 mod customers;
 mod invoices;
+mod meter;
+mod objects;
 mod reconcile;
 mod wire;
 
 pub use credit_notes::{Credit, CreditNoteState, NewCreditNote, Split};
 pub use customers::NewCustomer;
 pub use invoices::{Collection, InvoiceState, InvoiceStatus, ItemState, LineState, NewInvoice, NewItem};
+pub use meter::NewMeterEvent;
+pub use objects::{CreditNoteNow, DisputeNow, InvoiceNow, is_id};
 pub use reconcile::{Seen, SeenPage};
 
 use miniserde::Deserialize;

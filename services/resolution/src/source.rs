@@ -133,7 +133,7 @@ impl Source {
         if !is_plain_name(&config.name) {
             return Err(fault("its name must be 1 to 64 lower-case letters, digits, `-` or `_`".into()));
         }
-        if matches!(config.name.as_str(), "api" | "attempt" | "operator") {
+        if matches!(config.name.as_str(), "api" | "attempt" | "operator" | "stripe") {
             return Err(fault("this name is taken by the service itself".into()));
         }
         let platform_name = config.platform_name();

@@ -234,9 +234,9 @@ pub async fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Keys(command) => keys(&store, command).await,
         Command::Contracts(command) => contracts(&store, command).await,
+        Command::Customers(command) => customers::run(&config, &store, command).await,
         Command::Invoices(command) => invoices::run(&config, &store, command).await,
         Command::Credits(command) => credits::run(&store, command).await,
-        Command::Customers(command) => customers::run(&config, &store, command).await,
         Command::Estimate(command) => customers::estimate(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,

@@ -3,14 +3,15 @@
 use crate::clock::Clock;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use verdict_billing::Backoff;
 use verdict_billing::stripe::Stripe;
 use verdict_domain::time::{Span, Timestamp};
-use verdict_resolution::source::{Platform, Scheme, SourceConfig};
+use verdict_resolution::Source;
+use verdict_resolution::source::{Catalogue, Platform, Scheme, SecretConfig, SourceConfig};
 use verdict_store::quarantine::Bounds;
 
 /// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, invoices stay here.
@@ -36,6 +37,10 @@ pub struct Config {
     /// Instead of Stripe's own address: for tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_base_url: Option<String>,
+    /// The signing secrets (`whsec_…`) of `/webhooks/stripe` at Stripe: several while one is changed. A list, or in the
+    /// environment separated by commas.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list_or_commas")]
+    pub stripe_webhook_secrets: Vec<String>,
     /// How long one call to Stripe may take, in milliseconds.
     pub stripe_timeout_ms: u64,
     /// The wait after the first failed push to Stripe, in milliseconds; it doubles with each.
@@ -84,6 +89,7 @@ impl Default for Config {
             batch_writers: 2,
             stripe_secret_key: None,
             stripe_base_url: None,
+            stripe_webhook_secrets: Vec::new(),
             stripe_timeout_ms: 30_000,
             stripe_retry_ms: 2_000,
             worker_tick_ms: 500,
@@ -107,7 +113,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 18] = [
+const ENVIRONMENT: [&str; 19] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -116,6 +122,7 @@ const ENVIRONMENT: [&str; 18] = [
     "batch_writers",
     "stripe_secret_key",
     "stripe_base_url",
+    "stripe_webhook_secrets",
     "stripe_timeout_ms",
     "stripe_retry_ms",
     "worker_tick_ms",
@@ -191,12 +198,50 @@ impl Config {
         Ok(Some(stripe))
     }
 
+    /// What Stripe's events are verified with, if their secrets are set. Without a key they are refused: an event is
+    /// only a hint to ask Stripe.
+    pub fn stripe_events(&self) -> Result<Option<Source>, ConfigError> {
+        if self.stripe_webhook_secrets.is_empty() {
+            return Ok(None);
+        }
+        if self.stripe_secret_key.is_none() {
+            return Err(ConfigError(
+                "stripe_webhook_secrets needs stripe_secret_key: what an event tells is asked from Stripe"
+                    .into(),
+            ));
+        }
+        let catalogue = Catalogue::builtin().map_err(|error| ConfigError(error.to_string()))?;
+        let source = SourceConfig {
+            name: "stripe_webhook_secrets".into(),
+            scheme: Some("stripe".into()),
+            secrets: self.stripe_webhook_secrets.iter().map(SecretConfig::plain).collect(),
+            ..SourceConfig::default()
+        };
+        let resolve = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Source::new(&source, &catalogue, &resolve).map(Some).map_err(|error| ConfigError(error.to_string()))
+    }
+
     /// The waits between pushes to Stripe.
     pub fn backoff(&self) -> Backoff {
         // Longer than one call can take: it is renewed before each.
         let lease = Duration::from_millis(self.stripe_timeout_ms.saturating_mul(3));
         Backoff { first: Duration::from_millis(self.stripe_retry_ms), lease, ..Backoff::default() }
     }
+}
+
+/// A list, or one text with commas, as it is written in the environment. Nothing between two commas is an empty item, not
+/// none: it is for who uses the list to refuse it.
+fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::List(list) => list,
+        Written::Text(text) => text.split(',').map(|item| item.trim().to_string()).collect(),
+    })
 }
 
 /// What the setting of the test clock's time is called.

@@ -68,6 +68,10 @@ pub(crate) async fn put(
             let next = version.saturating_add(1);
             Err(format!("version: {version} of `{customer}` is in use and cannot change: put version {next}"))
         }
+        Put::OtherWay => Err(format!(
+            "stripe.through: another version of `{customer}` goes to Stripe the other way; all versions go one way: take \
+             another customer name for the other"
+        )),
         Put::OtherCurrency => Err(format!(
             "currency: another version of `{customer}` bills in another one; all versions bill in one"
         )),

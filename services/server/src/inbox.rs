@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use verdict_store::deliveries::{self, Delivery};
 use verdict_store::quarantine::{self, Bounds, Refused};
+use verdict_store::stripe_events::{self, StripeEvent};
 use verdict_store::{Store, StoreError};
 
 /// The most that wait for a commit; who comes then waits for a place.
@@ -17,6 +18,8 @@ pub enum Item {
     Delivery(Delivery),
     /// One whose signature was not.
     Refused(Refused),
+    /// An event of Stripe's whose signature was good.
+    Stripe(StripeEvent),
 }
 
 /// Senders wait for as little as five seconds. One that is told to come again in time does; one that gives up may drop
@@ -74,15 +77,20 @@ async fn store_together(store: Store, bounds: Bounds, mut receiver: mpsc::Receiv
 }
 
 async fn store_all(store: &Store, bounds: Bounds, batch: Vec<Item>) -> Result<(), StoreError> {
-    let (mut good, mut refused) = (Vec::new(), Vec::new());
+    let (mut good, mut refused, mut events) = (Vec::new(), Vec::new(), Vec::new());
     for item in batch {
         match item {
             Item::Delivery(delivery) => good.push(delivery),
             Item::Refused(bad) => refused.push(bad),
+            Item::Stripe(event) => events.push(event),
         }
     }
     let tx = store.begin().await?;
     deliveries::store(&tx, good).await?;
+    events.sort_by(|a, b| a.id.cmp(&b.id));
+    for event in &events {
+        stripe_events::store(&tx, event).await?;
+    }
     quarantine::keep(&tx, &refused, bounds).await?;
     tx.commit().await
 }

@@ -6,7 +6,7 @@ use verdict_intake::PriceBook;
 use verdict_resolution::Sources;
 use verdict_store::cases::CaseKey;
 use verdict_store::parked::{self, Origin};
-use verdict_store::{Store, StoreError, cases, ledger, outbox, sources};
+use verdict_store::{Store, StoreError, cases, ledger, meter, outbox, sources, stripe_events};
 
 /// What became of a replay.
 pub(crate) enum Replayed {
@@ -32,11 +32,17 @@ pub(crate) async fn replay(
     let failure = match thing.origin {
         Origin::Attempt => verdict_intake::replay(store, book, id, thing, now).await?,
         Origin::Delivery => verdict_resolution::replay(store, configured, id, &thing.reference, now).await?,
-        Origin::Case | Origin::Outcome | Origin::Outbox | Origin::Fetch => {
+        Origin::Case
+        | Origin::Outcome
+        | Origin::Outbox
+        | Origin::Fetch
+        | Origin::StripeEvent
+        | Origin::MeterEvent => {
             // Back in line, in one transaction with the note; the steps park it again if it still fails.
             let tx = store.begin().await?;
             match thing.origin {
                 Origin::Outbox => outbox::replay_errand(&tx, &thing.reference).await?,
+                Origin::StripeEvent => stripe_events::replay(&tx, &thing.reference).await?,
                 origin => {
                     let parts: Vec<serde_json::Value> = serde_json::from_str(&thing.reference)
                         .map_err(|error| StoreError::Corrupt(format!("reference of {id}: {error}")))?;
@@ -45,6 +51,10 @@ pub(crate) async fn replay(
                     let key = CaseKey { customer: text(0), case: text(1) };
                     match origin {
                         Origin::Case => cases::mark_to_judge(&tx, vec![key]).await?,
+                        Origin::MeterEvent => {
+                            let seq = parts.get(2).and_then(serde_json::Value::as_i64).unwrap_or_default();
+                            meter::replay(&tx, &key, seq, outbox::TRIES_PER_KEY).await?;
+                        }
                         Origin::Fetch => sources::replay_fetch(&tx, &key.customer, &key.case).await?,
                         _ => {
                             let seq = parts.get(2).and_then(serde_json::Value::as_i64).unwrap_or_default();

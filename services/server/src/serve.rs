@@ -55,6 +55,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         }
     };
     let stripe = config.stripe(&clock)?;
+    let stripe_events = config.stripe_events()?;
     let sources = Arc::new(LiveSources::load(&config, &store).await?);
     for source in sources.now().values().filter(|source| !source.has_secrets()) {
         tracing::warn!(source = source.name(), "it has no secret yet: its deliveries go to quarantine");
@@ -64,6 +65,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         test_clock = clock.is_test(),
         queue = config.amqp_url.is_some(),
         stripe = stripe.is_some(),
+        stripe_events = stripe_events.is_some(),
         "starting"
     );
     let mut worker = Worker::new(
@@ -104,7 +106,8 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let inbox = Inbox::start(store.clone(), config.quarantine());
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
-        let door = Door { store, clock, book, worker, sources, inbox, secure_cookies, public_url };
+        let door =
+            Door { store, clock, book, worker, sources, stripe_events, inbox, secure_cookies, public_url };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

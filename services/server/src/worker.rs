@@ -11,7 +11,8 @@ use tokio::sync::{Mutex, Notify};
 use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{
-    Backoff, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts, watch_spend,
+    Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts,
+    send_meter_events, watch_spend,
 };
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
@@ -74,6 +75,11 @@ impl Worker {
             watched_spend_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
+    }
+
+    /// The client of Stripe, if there is a key.
+    pub fn stripe(&self) -> Option<&Stripe> {
+        self.stripe.as_ref()
     }
 
     /// Whether invoices go to Stripe.
@@ -238,6 +244,8 @@ impl Worker {
     async fn push_due(&self) -> Result<(), StoreError> {
         let Some(stripe) = &self.stripe else { return Ok(()) };
         while push_next(&self.store, stripe, &self.backoff, wall_clock).await? {}
+        while send_meter_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
+        while apply_stripe_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
         Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub enum Put {
     Used,
     /// Another version bills in another currency: a customer has one.
     OtherCurrency,
+    /// Another version goes to Stripe another way: what is billed twice, or not at all, at the change could not be told.
+    OtherWay,
 }
 
 /// Records a contract version, and has all of the customer's cases and unpriced outcomes looked at again.
@@ -31,6 +33,13 @@ pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, St
     let (customer, version) = (contract.customer.as_str(), i64::from(contract.version));
     if versions.iter().any(|other| other.version != contract.version && other.currency != contract.currency) {
         return Ok(Put::OtherCurrency);
+    }
+    // A trial goes to Stripe no way.
+    let other_way = |other: &Contract| {
+        !other.shadow && !contract.shadow && other.stripe.through != contract.stripe.through
+    };
+    if versions.iter().any(|other| other.version != contract.version && other_way(other)) {
+        return Ok(Put::OtherWay);
     }
     if let Some(there) = versions.iter().find(|there| there.version == contract.version) {
         if there == contract {

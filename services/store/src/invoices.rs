@@ -44,8 +44,21 @@ pub struct Invoice {
     pub stripe_id: Option<String>,
     /// What Stripe calls its state.
     pub stripe_status: Option<String>,
+    /// What Stripe said of its payment, once it was asked.
+    pub payment: Option<Payment>,
     /// Its lines, in order.
     pub lines: Vec<Line>,
+}
+
+/// What Stripe says of an invoice's payment, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payment {
+    /// What was paid.
+    pub paid_minor: i64,
+    /// What is still to be paid.
+    pub remaining_minor: i64,
+    /// When Stripe said so, by the wall clock.
+    pub checked_at: Timestamp,
 }
 
 /// Records a document with its lines; refuses a second one of its id. One that is no draft is linked to what is on it by now:
@@ -99,7 +112,8 @@ async fn write_lines(tx: &Tx, invoice: &Invoice) -> Result<(), StoreError> {
 }
 
 const COLUMNS: &str = "id, customer, period_start, period_end, currency, total_minor, bill_to, drafted_at, \
-     stripe_id, stripe_status, kind, corrects, state, terms, approved_at, approved_by";
+     stripe_id, stripe_status, kind, corrects, state, terms, approved_at, approved_by, \
+     stripe_paid_minor, stripe_remaining_minor, stripe_checked_at";
 
 async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, StoreError> {
     let code: String = row.try_get_by_index(4)?;
@@ -126,8 +140,16 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
     let (kind, state): (String, String) = (row.try_get_by_index(10)?, row.try_get_by_index(12)?);
     let (approved_at, approved_by): (Option<i64>, Option<String>) =
         (row.try_get_by_index(14)?, row.try_get_by_index(15)?);
+    let amount = |at: usize| row.try_get_by_index::<Option<i64>>(at);
+    let payment = match (amount(16)?, amount(17)?, amount(18)?) {
+        (Some(paid_minor), Some(remaining_minor), Some(at)) => {
+            Some(Payment { paid_minor, remaining_minor, checked_at: Timestamp(at) })
+        }
+        _ => None,
+    };
     Ok(Invoice {
         id,
+        payment,
         customer: row.try_get_by_index(1)?,
         period: Period { start, end },
         currency,

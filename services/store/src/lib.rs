@@ -25,6 +25,7 @@ pub mod grants;
 pub mod history;
 pub mod invoices;
 pub mod ledger;
+pub mod meter;
 pub mod outbox;
 pub mod page_links;
 pub mod parked;
@@ -34,6 +35,7 @@ pub mod resolutions;
 pub mod sources;
 pub mod statement;
 mod status;
+pub mod stripe_events;
 pub mod usage;
 
 pub use connect::{Store, StoreError, Tx};

@@ -47,10 +47,12 @@ pub struct Errand {
     pub first_tried_at: Option<Timestamp>,
 }
 
-/// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already.
+/// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already, or its
+/// customer is billed by Stripe's meters: such an invoice stays here, as what the meters were told is billed there.
 pub async fn send_later(tx: &Tx, invoice: &str) -> Result<bool, StoreError> {
     let sql = "INSERT INTO outbox (id, invoice_id, customer, sort, state, tries, next_try_at) \
-               SELECT $1, id, customer, kind, 'waiting', 0, 0 FROM invoices WHERE id = $2 ON CONFLICT (id) DO NOTHING";
+               SELECT $1, id, customer, kind, 'waiting', 0, 0 FROM invoices WHERE id = $2 \
+               AND terms NOT LIKE '%\"through\":\"meter_events\"%' ON CONFLICT (id) DO NOTHING";
     Ok(run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await? > 0)
 }
 
@@ -117,6 +119,7 @@ pub async fn finish_errand(tx: &Tx, errand: &Errand, status: &str) -> Result<(),
         [errand.id.as_str().into()],
     )
     .await?;
+    // An event may have told of its payment while the errand was on its way: from that it does not go back.
     let sql = "UPDATE invoices SET stripe_status = $2 WHERE id = $1 AND NOT ($2 IN ('draft', 'open') \
                AND COALESCE(stripe_status, '') IN ('paid', 'void', 'uncollectible'))";
     run(&tx.tx, sql, [errand.invoice.as_str().into(), status.into()]).await?;

@@ -21,6 +21,10 @@ pub enum Origin {
     Outbox,
     /// A fetch that a platform refused for good; `reference` is a JSON array: source, id.
     Fetch,
+    /// What Stripe told of an object that cannot be looked at; `reference` is the object's id.
+    StripeEvent,
+    /// A meter event that Stripe does not take, or not back; `reference` is a JSON array: customer, case, seq.
+    MeterEvent,
 }
 
 impl Origin {
@@ -33,13 +37,23 @@ impl Origin {
             Self::Outcome => "outcome",
             Self::Outbox => "outbox",
             Self::Fetch => "fetch",
+            Self::StripeEvent => "stripe_event",
+            Self::MeterEvent => "meter_event",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Attempt, Self::Delivery, Self::Case, Self::Outcome, Self::Outbox, Self::Fetch]
-            .into_iter()
-            .find(|o| o.as_str() == text)
+        let all = [
+            Self::Attempt,
+            Self::Delivery,
+            Self::Case,
+            Self::Outcome,
+            Self::Outbox,
+            Self::Fetch,
+            Self::StripeEvent,
+            Self::MeterEvent,
+        ];
+        all.into_iter().find(|origin| origin.as_str() == text)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::connect::{Store, StoreError, one};
 use verdict_domain::time::Timestamp;
 
-/// How much waits at each step. All zero but the last five: everything known is judged and billed.
+/// How much waits at each step. The first three zero: everything known is judged and priced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Status {
     /// Deliveries that were stored and not read yet.
@@ -22,6 +22,10 @@ pub struct Status {
     pub quarantined: i64,
     /// Alerts that are not over.
     pub alerts: i64,
+    /// Events of Stripe that were stored and not looked after yet.
+    pub stripe_events_waiting: i64,
+    /// Meter events on their way to Stripe, or to be taken back there.
+    pub meter_events_waiting: i64,
 }
 
 /// Looks.
@@ -31,7 +35,9 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
                (SELECT COUNT(*) FROM outbox WHERE state = 'waiting'), \
                (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL), \
                (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \
-               (SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL)";
+               (SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL), \
+               (SELECT COUNT(*) FROM stripe_events WHERE state = 'received'), \
+               (SELECT COUNT(*) FROM meter_events WHERE state = 'owed' OR (state = 'sent' AND wanted = 0))";
     let Some(row) = one(&store.db, sql, []).await? else { return Ok(Status::default()) };
     Ok(Status {
         deliveries_to_map: row.try_get_by_index(0)?,
@@ -42,6 +48,8 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
         fetches_waiting: row.try_get_by_index(5)?,
         quarantined: row.try_get_by_index(6)?,
         alerts: row.try_get_by_index(7)?,
+        stripe_events_waiting: row.try_get_by_index(8)?,
+        meter_events_waiting: row.try_get_by_index(9)?,
     })
 }
 

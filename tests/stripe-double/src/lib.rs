@@ -12,15 +12,18 @@
 
 mod credit_notes;
 mod customers;
+mod disputes;
 mod double;
 mod error;
 mod faults;
 mod invoices;
 mod items;
 mod keys;
+mod meters;
 mod params;
 mod server;
 mod tax;
+mod webhooks;
 mod world;
 
 use std::fs::File;
@@ -36,6 +39,7 @@ use serde_json::Value;
 pub use crate::double::Call;
 pub use crate::faults::{Fault, FaultKind, RandomFaults};
 use crate::server::Shared;
+pub use crate::webhooks::{Delivery, sign};
 
 /// A running double. It stops when dropped.
 pub struct StripeDouble {

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use crate::credit_notes::CreditNote;
 use crate::customers::Customer;
+use crate::disputes::Dispute;
 use crate::error::ApiError;
 use crate::invoices::Invoice;
 use crate::items::Item;
+use crate::meters::MeterEvent;
 use crate::params::Params;
 
 pub(crate) type Reply = Result<Value, ApiError>;
@@ -29,6 +31,8 @@ pub(crate) struct World {
     pub invoices: Vec<Invoice>,
     pub items: Vec<Item>,
     pub credit_notes: Vec<CreditNote>,
+    pub disputes: Vec<Dispute>,
+    pub meter_events: Vec<MeterEvent>,
     /// What happened, as Stripe tells it. Webhooks would be delivered from here.
     pub events: Vec<Value>,
     serial: u64,
@@ -66,6 +70,11 @@ impl World {
             ("GET", ["credit_notes", "preview"]) => self.preview_credit_note(params),
             ("GET", ["credit_notes", id, "lines"]) => self.list_credit_note_lines(id, params),
             ("GET", ["credit_notes", id]) => self.retrieve_credit_note(id, params),
+
+            ("GET", ["disputes", id]) => self.retrieve_dispute(id, params),
+            ("POST", ["billing", "meter_events"]) => self.create_meter_event(params),
+            ("POST", ["billing", "meter_event_adjustments"]) => self.adjust_meter_event(params),
+            ("GET", ["invoice_payments"]) => self.list_invoice_payments(params),
 
             ("GET", ["events"]) => self.list_events(params),
             ("GET", ["events", id]) => self.retrieve_event(id, params),

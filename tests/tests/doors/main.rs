@@ -13,6 +13,7 @@ mod disputes;
 mod documents;
 mod evidence;
 mod fetching;
+mod meter_events;
 mod payloads;
 mod polling;
 mod pricing;
@@ -24,6 +25,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod stripe_events;
 mod value;
 mod watching;
 mod webhooks;
@@ -31,13 +33,20 @@ mod webhooks;
 use reqwest::Response;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use verdict_oracle::{HOUR, MINUTE, rfc3339};
 use verdict_tests::database::fresh_sqlite;
 use verdict_tests::service::{Service, Setup};
 
 /// 2026-10-01T00:00:00Z: where the test clock starts.
 const START: i64 = 1_790_812_800_000_000;
+
+/// The time outside, as Unix time: Stripe knows no test clock, and the service holds what comes from there against it.
+#[allow(clippy::disallowed_methods)]
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_secs().try_into().unwrap()
+}
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("doors").join(name)

@@ -7,7 +7,7 @@ use verdict_domain::invoice::Line;
 use verdict_domain::judge::WinKind;
 use verdict_domain::pricing::Item;
 use verdict_store::invoices::{self, Invoice};
-use verdict_store::outbox;
+use verdict_store::{outbox, stripe_events};
 
 /// A line as Stripe shows it.
 fn describe(invoice: &Invoice, line: &Line) -> String {
@@ -62,8 +62,21 @@ impl Push<'_> {
     /// unless it was given those of a later one.
     async fn customer(&self, invoice: &Invoice) -> Result<String, Failure> {
         let ours = &invoice.customer;
-        let id = match outbox::stripe_customer(self.store, ours).await? {
-            Some(id) => id,
+        let tx = self.store.snapshot().await?;
+        let linked = stripe_events::linked(&tx, ours).await?;
+        drop(tx);
+        let id = match linked {
+            // Never a second one by itself: it may have been deleted for a reason.
+            Some(linked) if linked.deleted_at.is_some() => {
+                let gone = &linked.stripe_customer;
+                return Err(Failure::Wrong(
+                    format!("Stripe's customer {gone} was deleted there"),
+                    format!(
+                        "Make or choose another at Stripe, then `verdict customers link {ours} cus_…`, and replay"
+                    ),
+                ));
+            }
+            Some(linked) => linked.stripe_customer,
             None => self.new_customer(invoice).await?,
         };
         let given = outbox::given(self.store, ours).await?;

@@ -11,7 +11,7 @@ use stripe_billing::invoice_item::{CreateInvoiceItem, CreateInvoiceItemTaxBehavi
 use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_client_core::StripeRequest;
 
-const INVOICE: &str = "verdict_invoice";
+pub(super) const INVOICE: &str = "verdict_invoice";
 const LINE: &str = "verdict_line";
 
 /// How an invoice is to be paid.

@@ -208,6 +208,7 @@ fn one_invoice(id: &str, currency: Currency, lines: Vec<Line>) -> Invoice {
         approved: None,
         stripe_id: None,
         stripe_status: None,
+        payment: None,
         lines,
     }
 }

@@ -1,14 +1,23 @@
 //! `verdict customers` and `verdict estimate`.
 
 use super::{Outcome, cases};
+use crate::clock::{Clock, wall_clock};
 use crate::config::Config;
 use crate::page_link::{DAYS, has_contract, link_key, make_link};
 use clap::{Args, Subcommand};
+use verdict_billing::link_customer;
 use verdict_domain::money::minor_decimal;
 use verdict_store::{Store, page_links};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Customers {
+    /// Says which of Stripe's customers is ours, in the place of any before.
+    Link {
+        /// Our customer.
+        customer: String,
+        /// Its id at Stripe, `cus_…`.
+        stripe_customer: String,
+    },
     /// Makes a link to a customer's own page: usage, estimate, invoices, evidence, disputes. Whoever has it, sees the page.
     Page {
         /// Whose page.
@@ -26,6 +35,11 @@ pub(super) enum Customers {
 
 pub(super) async fn run(config: &Config, store: &Store, command: Customers) -> Outcome {
     match command {
+        Customers::Link { customer, stripe_customer } => {
+            let stripe = config.stripe(&Clock::default())?;
+            link_customer(store, stripe.as_ref(), &customer, &stripe_customer, wall_clock()).await?;
+            println!("linked; what was parked for it can be replayed: see `verdict parked list`");
+        }
         Customers::Page { customer, days } => {
             let (key, now) = (link_key(config)?, cases::now(store).await?);
             let set = (key.as_ref(), config.public_url.as_deref());

@@ -5,6 +5,7 @@ use crate::clock::wall_clock;
 use crate::config::Config;
 use clap::Subcommand;
 use verdict_billing::{VoidAsked, approve, void};
+use verdict_domain::contract::Through;
 use verdict_domain::document::{Kind, State};
 use verdict_domain::money::{minor_decimal, parse_minor};
 use verdict_store::invoices::{self, Invoice};
@@ -74,6 +75,9 @@ pub(super) async fn run(config: &Config, store: &Store, command: Invoices) -> Ou
             if invoice.state != State::Final {
                 let state = invoice.state.as_str();
                 return Err(format!("invoice `{id}` is {state}: only final ones go to Stripe").into());
+            }
+            if invoice.terms.through == Through::MeterEvents {
+                return Err(format!("`{id}` is billed by Stripe's meters: its invoice stays here").into());
             }
             let tx = store.begin().await?;
             let new = outbox::send_later(&tx, &invoice.id).await?;

@@ -89,6 +89,16 @@ struct InvoiceBody {
     /// As Stripe calls it; absent if it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     stripe_status: Option<String>,
+    /// What was paid, as Stripe said when it was asked last; absent while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_minor: Option<i64>,
+    /// What is still to be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_minor: Option<i64>,
+    /// When Stripe said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    stripe_checked_at: Option<Timestamp>,
 }
 
 /// A line of an invoice.
@@ -152,6 +162,9 @@ impl From<Invoice> for InvoiceBody {
             lines: invoice.lines.into_iter().map(LineBody::from).collect(),
             stripe_invoice: invoice.stripe_id,
             stripe_status: invoice.stripe_status,
+            paid_minor: invoice.payment.map(|payment| payment.paid_minor),
+            remaining_minor: invoice.payment.map(|payment| payment.remaining_minor),
+            stripe_checked_at: invoice.payment.map(|payment| payment.checked_at),
         }
     }
 }

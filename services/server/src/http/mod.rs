@@ -14,6 +14,7 @@ mod problem;
 mod reconcile;
 mod reports;
 mod sources;
+mod stripe;
 mod void;
 mod webhooks;
 
@@ -31,6 +32,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use verdict_intake::PriceBook;
+use verdict_resolution::Source;
 use verdict_store::Store;
 
 /// What the handlers work with.
@@ -46,6 +48,8 @@ pub struct Door {
     pub worker: Arc<Worker>,
     /// The sources of webhooks.
     pub sources: Arc<LiveSources>,
+    /// What Stripe's events are verified with, if its secrets are set.
+    pub stripe_events: Option<Source>,
     /// Where deliveries are stored.
     pub inbox: Inbox,
     /// Whether the login cookie is only sent over HTTPS.
@@ -86,6 +90,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
     config
         .service(events::post_attempts)
         .service(events::post_resolutions)
+        // Before that of the sources, of which none can have this name.
+        .service(stripe::post_stripe_event)
         .service(webhooks::post_webhook)
         .service(disputes::post_dispute)
         .service(disputes::list_disputes)
@@ -96,6 +102,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(billing::list_invoices)
         .service(billing::get_invoice)
         .service(void::void_invoice)
+        .service(stripe::put_stripe_customer)
         .service(evidence::get_evidence)
         .service(evidence::get_chain)
         .service(billing::approve_invoice)

@@ -23,7 +23,7 @@ pub(super) async fn status(_caller: Caller, door: web::Data<Door>) -> Result<Htt
 #[derive(Serialize, ToSchema)]
 struct ParkedBody {
     id: String,
-    /// `attempt`, `delivery`, `case`, `outcome` or `outbox`.
+    /// `attempt`, `delivery`, `case`, `outcome`, `outbox`, `fetch`, `stripe_event` or `meter_event`.
     #[schema(value_type = String)]
     origin: parked::Origin,
     reference: String,

@@ -61,6 +61,10 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
+    pub fn unavailable(detail: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
     pub fn unauthorised(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail.into())
     }
