@@ -1,6 +1,7 @@
 //! Attempts, from the wire to the fact: decoded, validated, priced and recorded in batches.
 //!
-//! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents), its limits, the price book.
+//! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents) and of what attempts are made of (spans of
+//! OpenTelemetry), their limits, the price book.
 //! Does not own: the queue and the HTTP door (they hand in bytes), SQL, the judging of cases.
 //!
 //! Invariants:
@@ -10,12 +11,16 @@
 //! - A cost is frozen when the attempt is recorded; an unknown one stays unknown.
 
 mod accept;
+mod names;
 mod price;
 mod record;
+mod spans;
+mod telemetry;
 mod wire;
 
 pub use price::{BOOK_VERSION, PriceBook};
-pub use record::{Message, Outcome, record, record_messages, replay};
+pub use record::{Kept, Message, Outcome, record, record_messages, record_or_park, replay};
+pub use spans::{Export, decode_export, encode_answer, otlp};
 pub use wire::{
     AmountEvent, AttemptEvent, CLOUD_EVENTS, Event, JSON, MAX_BATCH, NamedAmountEvent, PROTOBUF, UsageEvent,
     decode, proto,

@@ -21,6 +21,7 @@ mod signatures;
 mod signing;
 mod sources;
 mod stripe;
+mod traces;
 mod watching;
 mod webhooks;
 

@@ -11,6 +11,7 @@ mod pages;
 mod problem;
 mod reports;
 mod sources;
+mod traces;
 mod webhooks;
 
 pub use access::{Scope, new_key};
@@ -80,6 +81,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
     config
         .service(events::post_attempts)
         .service(events::post_resolutions)
+        .service(traces::post_traces)
         .service(webhooks::post_webhook)
         .service(disputes::post_dispute)
         .service(disputes::list_disputes)
