@@ -30,19 +30,13 @@ pub struct Message<'a> {
     pub headers: Box<dyn Fn() -> String + Send + Sync + 'a>,
 }
 
-/// What telemetry tells of, by what it came as: it decides how it is replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// A span, as far as it is kept.
-    Span,
-}
-
-impl Kept {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Span => spans::SPAN,
-        }
-    }
+/// How what is no attempt is parked.
+#[derive(Clone, Copy)]
+pub struct Parking<'a> {
+    /// What the events are, as a content type: it decides how they are replayed.
+    pub reference: &'a str,
+    /// What is kept beside an event, by its place among all, as JSON.
+    pub headers: &'a (dyn Fn(usize) -> String + Sync),
 }
 
 /// Records the events of one request and answers for each, in order. Nothing is parked: the caller sees the reason.
@@ -52,23 +46,23 @@ pub async fn record(
     events: Vec<Event<'_>>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, StoreError> {
-    record_batch(store, book, events, None, now).await
+    record_batch(store, book, events, 0, None, now).await
 }
 
-/// The same for telemetry: nobody reads the answer, so what is no attempt is parked in the same transaction, to be seen
-/// and replayed. More than [`MAX_BATCH`] events are recorded in parts; on an error, what is sent again is a duplicate.
+/// The same where nobody reads the answer, as of telemetry: what is no attempt is parked in the same transaction, to be
+/// seen and replayed. More than [`MAX_BATCH`] events are recorded in parts; on an error, what is sent again is a duplicate.
 pub async fn record_or_park(
     store: &Store,
     book: &PriceBook,
     events: Vec<Event<'_>>,
-    kept: Kept,
+    parking: Parking<'_>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(events.len());
     let mut events = events.into_iter().peekable();
     while events.peek().is_some() {
         let part = events.by_ref().take(MAX_BATCH).collect();
-        outcomes.extend(record_batch(store, book, part, Some(kept), now).await?);
+        outcomes.extend(record_batch(store, book, part, outcomes.len(), Some(parking), now).await?);
     }
     Ok(outcomes)
 }
@@ -77,7 +71,8 @@ async fn record_batch(
     store: &Store,
     book: &PriceBook,
     events: Vec<Event<'_>>,
-    kept: Option<Kept>,
+    before: usize,
+    parking: Option<Parking<'_>>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(events.len());
@@ -90,10 +85,10 @@ async fn record_batch(
                 outcomes.push(Outcome::Recorded);
             }
             Err(reason) => {
-                refused.extend(kept.map(|kept| Parked {
+                refused.extend(parking.map(|parking| Parked {
                     origin: Origin::Attempt,
-                    reference: kept.content_type().into(),
-                    headers: "{}".into(),
+                    reference: parking.reference.into(),
+                    headers: (parking.headers)(before + outcomes.len()),
                     body: raw.into_owned(),
                     reason: reason.clone(),
                 }));

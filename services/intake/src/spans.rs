@@ -20,7 +20,7 @@ pub mod otlp {
 }
 
 /// What a span that could not be used is parked as: the span as far as it is kept, as JSON.
-pub(crate) const SPAN: &str = "application/vnd.verdict.span+json";
+pub const SPAN: &str = "application/vnd.verdict.span+json";
 
 /// The attributes that are kept, by name.
 type Attributes = BTreeMap<String, String>;

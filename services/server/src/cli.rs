@@ -3,6 +3,7 @@
 mod cases;
 mod credits;
 mod disputes;
+mod import;
 mod invoices;
 mod sources;
 
@@ -77,6 +78,8 @@ enum Command {
     #[command(subcommand)]
     Export(cases::Export),
     Recount(cases::Recount),
+    #[command(subcommand)]
+    Import(import::Import),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -202,6 +205,9 @@ pub async fn run(cli: Cli) -> Outcome {
             _ => {}
         }
     }
+    if let Command::Import(import::Import::Attempts(import::Attempts { columns: true, .. })) = cli.command {
+        return import::print_columns();
+    }
     if let Command::Recount(command) = cli.command {
         return cases::recount(command);
     }
@@ -222,6 +228,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
         Command::Disputes(command) => disputes::run(&store, command).await,
+        Command::Import(command) => import::run(&store, &config.database_url, command).await,
         Command::Report(command) => report(&store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,

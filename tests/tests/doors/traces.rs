@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use verdict_oracle::{DAY, HOUR};
 use verdict_tests::database::{connect, number, rows, texts};
-use verdict_tests::service::Service;
+use verdict_tests::service::{Service, client};
 
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -242,12 +242,13 @@ async fn what_cannot_be_used_is_parked_without_content_and_can_be_replayed() {
     };
     of("trace_id, span_id: ");
     of("billing.status: `done`");
-    let replay = |id: String| service.try_post(&format!("/v1/parked/{id}/replay"), &Value::Null);
-    let detail = problem(replay(of("billing.customer_id: ")).await.unwrap(), 422).await;
+    let replay =
+        async |id: String| service.try_post(&format!("/v1/parked/{id}/replay"), &Value::Null).await.unwrap();
+    let detail = problem(replay(of("billing.customer_id: ")).await, 422).await;
     assert!(detail.starts_with("billing.customer_id: "), "{detail}");
     // What came too early is taken when its time has come.
     service.move_clock(START + 2 * DAY).await;
-    assert_eq!(replay(of("ended_at: ")).await.unwrap().status(), 202);
+    assert_eq!(replay(of("ended_at: ")).await.status(), 202);
     assert_eq!(parked(&service).await.len(), 3);
     let db = connect(&format!("sqlite:{}", folder("traces-parked").join("verdict.db").display())).await;
     assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts WHERE case_id = 'c-1' AND agent = 'bot'").await, 2);
@@ -266,7 +267,7 @@ async fn what_is_no_export_is_refused() {
     ] {
         problem(service.post_bytes("/v1/traces", content_type, body.into()).await, 400).await;
     }
-    let request = service.client.post(service.url("/v1/traces")).bearer_auth(&service.key);
+    let request = client().post(service.url("/v1/traces")).bearer_auth(&service.key);
     let request = request.header("content-type", JSON).header("content-encoding", "gzip").body("{}");
     let detail = problem(request.send().await.unwrap(), 400).await;
     assert!(detail.contains("not gzip"), "{detail}");
@@ -276,7 +277,7 @@ async fn what_is_no_export_is_refused() {
     assert!(response.bytes().await.unwrap().is_empty());
 
     let key = service.command(&["keys", "create", "--name", "reader", "--scopes", "report"]);
-    let request = service.client.post(service.url("/v1/traces")).header("content-type", JSON).body("{}");
+    let request = client().post(service.url("/v1/traces")).header("content-type", JSON).body("{}");
     problem(request.try_clone().unwrap().bearer_auth(key.trim()).send().await.unwrap(), 403).await;
     problem(request.send().await.unwrap(), 401).await;
     assert_eq!(parked(&service).await.len(), 0);

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 use std::io::Read;
-use verdict_intake::{Kept, Outcome, decode_export, encode_answer};
+use verdict_intake::{Outcome, Parking, SPAN, decode_export, encode_answer};
 
 /// Takes an OTLP trace export: spans of calls to models become attempts. Spans that are about something else are
 /// ignored. Those that say too little are parked and counted in `partial_success`. The headers `verdict-recorded`,
@@ -37,8 +37,9 @@ pub(super) async fn post_traces(
     let body = unpacked(header(CONTENT_ENCODING), &body)?;
     let content_type = header(CONTENT_TYPE).unwrap_or(verdict_intake::PROTOBUF);
     let export = decode_export(content_type, &body).map_err(Problem::bad_request)?;
+    let parking = Parking { reference: SPAN, headers: &|_| "{}".into() };
     let outcomes =
-        verdict_intake::record_or_park(&door.store, &door.book, export.events, Kept::Span, door.clock.now())
+        verdict_intake::record_or_park(&door.store, &door.book, export.events, parking, door.clock.now())
             .await?;
     door.worker.nudge();
     let count = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
@@ -78,5 +79,31 @@ fn unpacked<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>,
             Ok(Cow::Owned(unpacked))
         }
         other => Err(Problem::bad_request(format!("content-encoding: `{other}` is not `gzip` or none"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::ResponseError;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    #[test]
+    fn a_body_is_unpacked_as_far_as_a_body_may_be_long() {
+        let packed = |length: usize| {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+            packer.write_all(&vec![b'a'; length]).and_then(|()| packer.finish()).unwrap_or_default()
+        };
+        let unpacked = |encoding, body: &[u8]| {
+            unpacked(encoding, body).map(|body| body.len()).map_err(|problem| problem.status_code().as_u16())
+        };
+        assert_eq!(unpacked(None, b"abc"), Ok(3));
+        assert_eq!(unpacked(Some("gzip"), &packed(70_000)), Ok(70_000));
+        assert_eq!(unpacked(Some("gzip"), &packed(MAX_BODY)), Ok(MAX_BODY));
+        assert_eq!(unpacked(Some("gzip"), &packed(MAX_BODY + 1)), Err(413));
+        assert_eq!(unpacked(Some("gzip"), &packed(70_000)[..50]), Err(400));
+        assert_eq!(unpacked(Some("br"), b"abc"), Err(400));
     }
 }
