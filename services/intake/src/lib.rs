@@ -1,7 +1,7 @@
 //! Attempts, from the wire to the fact: decoded, validated, priced and recorded in batches.
 //!
 //! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents, CSV) and of what attempts are made of (spans of
-//! OpenTelemetry), their limits, the price book.
+//! OpenTelemetry, logs of a LiteLLM proxy), their limits, the price book.
 //! Does not own: the queue and the HTTP door (they hand in bytes), SQL, the judging of cases.
 //!
 //! Invariants:
@@ -11,6 +11,7 @@
 //! - A cost is frozen when the attempt is recorded; an unknown one stays unknown.
 
 mod accept;
+mod litellm;
 mod names;
 mod price;
 mod record;
@@ -19,6 +20,7 @@ mod table;
 mod telemetry;
 mod wire;
 
+pub use litellm::{LITELLM, decode_logs};
 pub use price::{BOOK_VERSION, PriceBook};
 pub use record::{Message, Outcome, Parking, record, record_messages, record_or_park, replay};
 pub use spans::{Export, SPAN, decode_export, encode_answer, otlp};

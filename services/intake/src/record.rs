@@ -1,6 +1,7 @@
 //! Recording: one transaction a batch, whatever door it came by.
 
 use crate::accept::accept;
+use crate::litellm;
 use crate::price::PriceBook;
 use crate::spans;
 use crate::wire::{Event, MAX_BATCH, decode};
@@ -174,6 +175,7 @@ pub async fn replay(
 ) -> Result<Option<String>, StoreError> {
     let events = match parked.reference.as_str() {
         spans::SPAN => vec![spans::parked(&parked.body)],
+        litellm::LITELLM => vec![litellm::parked(&parked.body)],
         content_type => decode(content_type, &parked.body),
     };
     let outcomes = record(store, book, events, now).await?;

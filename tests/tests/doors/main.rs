@@ -11,6 +11,8 @@ mod contracts;
 mod disputes;
 mod documents;
 mod fetching;
+mod import;
+mod litellm;
 mod payloads;
 mod polling;
 mod pricing;

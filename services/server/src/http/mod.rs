@@ -6,6 +6,7 @@ mod cases;
 mod credits;
 mod disputes;
 mod events;
+mod litellm;
 mod operations;
 mod pages;
 mod problem;
@@ -82,6 +83,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(events::post_attempts)
         .service(events::post_resolutions)
         .service(traces::post_traces)
+        .service(litellm::post_litellm)
         .service(webhooks::post_webhook)
         .service(disputes::post_dispute)
         .service(disputes::list_disputes)

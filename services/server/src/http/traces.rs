@@ -63,7 +63,7 @@ pub(super) async fn post_traces(
 }
 
 /// The body without its compression. What would be larger than a body may be is not unpacked to its end.
-fn unpacked<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
+pub(super) fn unpacked<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Problem> {
     match encoding.unwrap_or("identity").trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Cow::Borrowed(body)),
         "gzip" => {
