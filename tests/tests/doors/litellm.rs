@@ -1,18 +1,16 @@
 //! The logs of a LiteLLM proxy, as its generic API callback posts them.
 
-use crate::{START, folder, parked, problem, start, with};
+use crate::{folder, parked, problem, start, with};
 use serde_json::{Value, json};
-use verdict_oracle::HOUR;
 use verdict_tests::database::{connect, number, texts};
 
-/// A log with what LiteLLM puts into it, and what people said.
+/// A log with what LiteLLM puts into it, and what people said: of a call an hour after the test clock's start.
 fn log(id: &str) -> Value {
-    let start = (START + HOUR) / 1_000_000;
     json!({
         "id": id, "trace_id": "t-1", "call_type": "acompletion", "stream": false, "status": "success",
         "response_cost": 0.0, "response_cost_failure_debug_info": null, "custom_llm_provider": "openai",
         "total_tokens": 1_200, "prompt_tokens": 1_000, "completion_tokens": 200,
-        "startTime": start as f64 + 0.25, "endTime": start as f64 + 1.5, "completionStartTime": start as f64 + 1.0,
+        "startTime": 1790816400.25, "endTime": 1790816401.5, "completionStartTime": 1790816401.0,
         "model": "gpt-4o", "model_id": "m", "model_group": "gpt-4o", "api_base": "https://api.openai.com",
         "metadata": {
             "user_api_key_alias": "helpdesk", "requester_ip_address": "10.0.0.1",
