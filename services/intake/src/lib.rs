@@ -1,6 +1,7 @@
 //! Attempts, from the wire to the fact: decoded, validated, priced and recorded in batches.
 //!
-//! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents), its limits, the price book.
+//! Owns: the wire forms of the attempt event (JSON, protobuf, CloudEvents, CSV) and of what attempts are made of (spans of
+//! OpenTelemetry, logs of a LiteLLM proxy), their limits, the price book.
 //! Does not own: the queue and the HTTP door (they hand in bytes), SQL, the judging of cases.
 //!
 //! Invariants:
@@ -10,12 +11,20 @@
 //! - A cost is frozen when the attempt is recorded; an unknown one stays unknown.
 
 mod accept;
+mod litellm;
+mod names;
 mod price;
 mod record;
+mod spans;
+mod table;
+mod telemetry;
 mod wire;
 
+pub use litellm::{LITELLM, decode_logs};
 pub use price::{BOOK_VERSION, PriceBook};
-pub use record::{Message, Outcome, record, record_messages, replay};
+pub use record::{Message, Outcome, Parking, record, record_messages, record_or_park, replay};
+pub use spans::{Export, SPAN, decode_export, encode_answer, otlp};
+pub use table::{CSV, Record, Records, Table, column_names};
 pub use wire::{
     AmountEvent, AttemptEvent, CLOUD_EVENTS, Event, JSON, MAX_BATCH, NamedAmountEvent, PROTOBUF, UsageEvent,
     decode, proto,

@@ -1,8 +1,10 @@
 //! Recording: one transaction a batch, whatever door it came by.
 
 use crate::accept::accept;
+use crate::litellm;
 use crate::price::PriceBook;
-use crate::wire::{Event, decode};
+use crate::spans;
+use crate::wire::{Event, MAX_BATCH, decode};
 use verdict_domain::attempt::Attempt;
 use verdict_domain::time::Timestamp;
 use verdict_store::parked::{self, Origin, Parked};
@@ -29,6 +31,15 @@ pub struct Message<'a> {
     pub headers: Box<dyn Fn() -> String + Send + Sync + 'a>,
 }
 
+/// How what is no attempt is parked.
+#[derive(Clone, Copy)]
+pub struct Parking<'a> {
+    /// What the events are, as a content type: it decides how they are replayed.
+    pub reference: &'a str,
+    /// What is kept beside an event, by its place among all, as JSON.
+    pub headers: &'a (dyn Fn(usize) -> String + Sync),
+}
+
 /// Records the events of one request and answers for each, in order. Nothing is parked: the caller sees the reason.
 pub async fn record(
     store: &Store,
@@ -36,18 +47,57 @@ pub async fn record(
     events: Vec<Event<'_>>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, StoreError> {
+    record_batch(store, book, events, 0, None, now).await
+}
+
+/// The same where nobody reads the answer, as of telemetry: what is no attempt is parked in the same transaction, to be
+/// seen and replayed. More than [`MAX_BATCH`] events are recorded in parts; on an error, what is sent again is a duplicate.
+pub async fn record_or_park(
+    store: &Store,
+    book: &PriceBook,
+    events: Vec<Event<'_>>,
+    parking: Parking<'_>,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(events.len());
+    let mut events = events.into_iter().peekable();
+    while events.peek().is_some() {
+        let part = events.by_ref().take(MAX_BATCH).collect();
+        outcomes.extend(record_batch(store, book, part, outcomes.len(), Some(parking), now).await?);
+    }
+    Ok(outcomes)
+}
+
+async fn record_batch(
+    store: &Store,
+    book: &PriceBook,
+    events: Vec<Event<'_>>,
+    before: usize,
+    parking: Option<Parking<'_>>,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(events.len());
     let mut accepted = Vec::with_capacity(events.len());
-    for event in events {
-        match event.read.and_then(|event| accept(event, book, now)) {
+    let mut refused = Vec::new();
+    for Event { raw, read } in events {
+        match read.and_then(|event| accept(event, book, now)) {
             Ok(attempt) => {
                 accepted.push(attempt);
                 outcomes.push(Outcome::Recorded);
             }
-            Err(reason) => outcomes.push(Outcome::Rejected(reason)),
+            Err(reason) => {
+                refused.extend(parking.map(|parking| Parked {
+                    origin: Origin::Attempt,
+                    reference: parking.reference.into(),
+                    headers: (parking.headers)(before + outcomes.len()),
+                    body: raw.into_owned(),
+                    reason: reason.clone(),
+                }));
+                outcomes.push(Outcome::Rejected(reason));
+            }
         }
     }
-    let mut recorded = write(store, accepted, &[], now).await?.into_iter();
+    let mut recorded = write(store, accepted, &refused, now).await?.into_iter();
     for outcome in outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Recorded) {
         if recorded.next() == Some(false) {
             *outcome = Outcome::Duplicate;
@@ -123,7 +173,12 @@ pub async fn replay(
     parked: &Parked,
     now: Timestamp,
 ) -> Result<Option<String>, StoreError> {
-    let outcomes = record(store, book, decode(&parked.reference, &parked.body), now).await?;
+    let events = match parked.reference.as_str() {
+        spans::SPAN => vec![spans::parked(&parked.body)],
+        litellm::LITELLM => vec![litellm::parked(&parked.body)],
+        content_type => decode(content_type, &parked.body),
+    };
+    let outcomes = record(store, book, events, now).await?;
     for outcome in outcomes {
         if let Outcome::Rejected(reason) = outcome {
             return Ok(Some(reason));

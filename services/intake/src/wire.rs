@@ -1,5 +1,6 @@
-//! The wire forms of the attempt event: JSON, protobuf, and CloudEvents 1.0 around either.
+//! The wire forms of the attempt event: JSON, protobuf, and CloudEvents 1.0 around either. (CSV is in `table`.)
 
+use crate::table::{self, CSV};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message as _;
@@ -198,9 +199,10 @@ pub fn decode<'a>(content_type: &str, body: &'a [u8]) -> Vec<Event<'a>> {
         JSON => json,
         CLOUD_EVENTS | CLOUD_EVENTS_BATCH => cloud_event,
         PROTOBUF => return protobuf(body),
+        CSV => return table::events(body),
         _ => {
             return whole(format!(
-                "content type `{content_type}` is not {JSON}, {PROTOBUF} or {CLOUD_EVENTS}"
+                "content type `{content_type}` is not {JSON}, {PROTOBUF}, {CLOUD_EVENTS} or {CSV}"
             ));
         }
     };
@@ -228,7 +230,7 @@ fn one_or_many(body: &[u8]) -> Result<Vec<&str>, String> {
     }
 }
 
-fn json(text: &str) -> Result<AttemptEvent, String> {
+pub(crate) fn json(text: &str) -> Result<AttemptEvent, String> {
     serde_json::from_str(text).map_err(|_| fault::<AttemptEvent>(text))
 }
 

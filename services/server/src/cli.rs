@@ -5,6 +5,7 @@ mod credits;
 mod customers;
 mod disputes;
 mod evidence;
+mod import;
 mod invoices;
 mod reconcile;
 mod sources;
@@ -86,6 +87,8 @@ enum Command {
     Recount(cases::Recount),
     Verify(evidence::Verify),
     Reconcile(reconcile::Reconcile),
+    #[command(subcommand)]
+    Import(import::Import),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
     Emit {
         /// A file, or `-` for standard input.
@@ -220,6 +223,9 @@ pub async fn run(cli: Cli) -> Outcome {
             _ => {}
         }
     }
+    if let Command::Import(import::Import::Attempts(import::Attempts { columns: true, .. })) = cli.command {
+        return import::print_columns();
+    }
     if let Command::Recount(command) = cli.command {
         return cases::recount(command);
     }
@@ -242,6 +248,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Sources(command) => sources::run(&config, &store, command).await,
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
         Command::Disputes(command) => disputes::run(&store, command).await,
+        Command::Import(command) => import::run(&store, &config.database_url, command).await,
         Command::Report(command) => report(&store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,

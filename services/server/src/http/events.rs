@@ -58,7 +58,8 @@ impl Results {
         (AttemptEvent = "application/json"),
         (Vec<AttemptEvent> = "application/json"),
         (AttemptEvent = "application/cloudevents+json"),
-        (String = "application/x-protobuf")
+        (String = "application/x-protobuf"),
+        (String = "text/csv")
     )),
     responses(
         (status = 200, description = "What became of each, in order", body = Results),

@@ -8,6 +8,7 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod litellm;
 mod operations;
 mod pages;
 mod problem;
@@ -15,6 +16,7 @@ mod reconcile;
 mod reports;
 mod sources;
 mod stripe;
+mod traces;
 mod void;
 mod webhooks;
 
@@ -90,6 +92,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
     config
         .service(events::post_attempts)
         .service(events::post_resolutions)
+        .service(traces::post_traces)
+        .service(litellm::post_litellm)
         // Before that of the sources, of which none can have this name.
         .service(stripe::post_stripe_event)
         .service(webhooks::post_webhook)
