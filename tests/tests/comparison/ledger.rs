@@ -69,13 +69,16 @@ pub fn expected_postings<'a>(held: impl Iterator<Item = (&'a str, &'a str, &'a P
 /// Customer, beginning of the closed period, and the document that it corrects.
 pub type Key = (String, String, Option<String>);
 
+/// Document, beginning of the period, contract version, item, what it names and the kind.
+pub type LineKey = (Key, String, i64, String, Option<String>, Option<String>);
+
 /// The documents, and all lines of them.
 #[derive(Debug, Default)]
 pub struct Documents {
     /// Kind, state, end of the period, currency and total.
     pub heads: BTreeMap<Key, (String, String, i64, String, i64)>,
-    /// By document, period, contract version, item, what it names and the kind: quantity, nanos and minor units.
-    pub lines: BTreeMap<(Key, String, i64, String, Option<String>, Option<String>), (i64, i64, i64)>,
+    /// Quantity, nanos and minor units.
+    pub lines: BTreeMap<LineKey, (i64, i64, i64)>,
 }
 
 impl Documents {

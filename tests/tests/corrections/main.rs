@@ -271,7 +271,8 @@ async fn a_year(name: &str, database_url: String) {
     let kinds = [count("invoice", "final"), count("invoice", "shadow"), count("credit_note", "final")];
     println!("{name}: invoices, trials and credit notes: {kinds:?}");
     assert!(kinds[0] > 80 && kinds[1] >= 2 && kinds[2] > 20, "{kinds:?}");
-    assert!(taken_back > 20_000, "the corrections correct something");
+    // Two fifths of the corrections are cases known late, which add; many of the others meet what is lost already.
+    assert!(taken_back > CORRECTIONS as i64 / 8, "the corrections take something back: {taken_back}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

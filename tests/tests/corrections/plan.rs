@@ -207,7 +207,7 @@ impl Year {
             let (since, late_since) = match customer.as_str() {
                 // So many weeks have so many lines: Stripe takes 250 on an invoice.
                 "auckland" => (at - 40 * DAY, at - 40 * DAY),
-                // What is late of old periods outweighs what is taken back of them; without it there are credit notes.
+                // What comes late to old periods outweighs what is taken back of them; without it there are credit notes.
                 "lordhowe" | "santiago" => (START, at - 20 * DAY),
                 _ => (START, START),
             };
