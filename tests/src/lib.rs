@@ -10,3 +10,4 @@ pub mod load;
 pub mod platform;
 pub mod queue;
 pub mod service;
+pub mod stripe;

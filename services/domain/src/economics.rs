@@ -188,9 +188,8 @@ pub fn contribution(
 /// Why the attempts of a failed episode were for nothing.
 fn cause(reason: LossReason, facts: &[Fact]) -> &'static str {
     let last_failed = || {
-        let failed =
-            facts.iter().filter_map(Fact::attempt).filter(|attempt| attempt.status == Status::Failed);
-        failed.last().and_then(|attempt| attempt.failure_reason)
+        let mut attempts = facts.iter().rev().filter_map(Fact::attempt);
+        attempts.find(|attempt| attempt.status == Status::Failed)?.failure_reason
     };
     match reason {
         LossReason::Unresolved => "silence",

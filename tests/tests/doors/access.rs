@@ -29,7 +29,7 @@ fn operations(service: &Service) -> Vec<(Method, String)> {
 /// What a key needs for a path; `None`: any key will do.
 fn scope_of(path: &str) -> Option<&'static str> {
     let scope = match path.split('/').nth(2).unwrap() {
-        "attempts" => "ingest",
+        "attempts" | "litellm" | "traces" => "ingest",
         "resolutions" => "resolve",
         "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
         "cases" | "chain" | "deliveries" | "reconciliation" | "reports" => "report",
@@ -222,8 +222,8 @@ async fn problems_name_the_field_and_the_remedy() {
     for path in ["/v1/cases/acme/none", "/v1/invoices/none", "/v1/parked/none"] {
         assert!(problem(service.get(path).await, 404).await.contains("not there"), "{path}");
     }
-    let detail = problem(service.post_bytes("/v1/attempts", "text/csv", b"id".to_vec()).await, 422).await;
-    assert!(detail.contains("text/csv") && detail.contains("application/json"), "{detail}");
+    let detail = problem(service.post_bytes("/v1/attempts", "text/plain", b"id".to_vec()).await, 422).await;
+    assert!(detail.contains("text/plain") && detail.contains("application/json"), "{detail}");
     let detail =
         problem(service.post_bytes("/v1/contracts", "application/json", vec![0xff]).await, 422).await;
     assert!(detail.contains("UTF-8"), "{detail}");

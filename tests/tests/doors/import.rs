@@ -42,9 +42,10 @@ async fn a_table_with_every_column_says_what_json_says() {
     let mut full = attempt("acme", "a-1");
     let more = json!({
         "usage": { "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100, "output_tokens": 200,
-                   "reasoning_tokens": 50 },
+                   "reasoning_tokens": 50, "estimated": true },
         "reported_cost": { "amount": "0.0123", "currency": "EUR" },
         "other_costs": [{ "name": "voice, minutes", "amount": "0.04", "currency": "EUR" }],
+        "value": { "amount": "12.5", "currency": "EUR" },
         "status": "failed", "failure_reason": "tool_error", "failure_detail": "the tool said:\n\"no\"",
         "prompt_fingerprint": "4f2a", "metadata": { "queue": "vip" },
     });

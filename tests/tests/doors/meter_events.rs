@@ -6,8 +6,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::{Client, Method};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 use verdict_oracle::{DAY, HOUR, MINUTE, rfc3339};
 use verdict_stripe_double::{Fault, FaultKind, RandomFaults, StripeDouble};
@@ -30,9 +29,7 @@ impl Line {
 
     async fn on(name: &str, url: &str) -> Self {
         let start = unix_now() * 1_000_000 - 10 * DAY;
-        let traffic = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("stripe-traffic");
-        let traffic = traffic.join(format!("{name}.jsonl"));
-        let double = StripeDouble::start(Some(traffic.clone()));
+        let (double, traffic) = verdict_tests::stripe::recorded(name);
         let mut setup = Setup::new(url);
         setup.test_clock = Some(start);
         setup.stripe_base_url = Some(double.base_url.clone());
@@ -127,14 +124,7 @@ impl Line {
     fn check_traffic(self) {
         drop(self.service);
         drop(self.double);
-        let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/stripe/check");
-        if !checker.exists() {
-            println!("not checked against Stripe's schema: {} is absent", checker.display());
-            return;
-        }
-        let output = Command::new(checker).arg(&self.traffic).output().unwrap();
-        let report = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
+        verdict_tests::stripe::check(&self.traffic);
     }
 }
 

@@ -9,7 +9,7 @@ use reqwest::{Client, Method};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use verdict_oracle::{DAY, HOUR, rfc3339};
@@ -31,9 +31,7 @@ struct Line {
 impl Line {
     /// A service that bills at a double of Stripe, which writes down its traffic.
     async fn new(name: &str) -> Self {
-        let traffic = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("stripe-traffic");
-        let traffic = traffic.join(format!("{name}.jsonl"));
-        let double = StripeDouble::start(Some(traffic.clone()));
+        let (double, traffic) = verdict_tests::stripe::recorded(name);
         let database_url = fresh_sqlite(&folder(name));
         let mut setup = Setup::new(&database_url);
         setup.test_clock = Some(START);
@@ -140,15 +138,7 @@ impl Line {
     fn check_traffic(self) {
         drop(self.service);
         drop(self.double);
-        let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/stripe/check");
-        if !checker.exists() {
-            println!("not checked against Stripe's schema: {} is absent", checker.display());
-            return;
-        }
-        let output = Command::new(checker).arg(&self.traffic).output().unwrap();
-        let report = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
-        println!("{}: {report}", self.traffic.display());
+        verdict_tests::stripe::check(&self.traffic);
     }
 }
 
