@@ -49,6 +49,7 @@ impl MigratorTrait for Migrator {
             "0021_page_links",
             "0023_trials",
             "0024_buckets",
+            "0025_indexes",
         ]
     }
 }
@@ -61,6 +62,11 @@ impl MigrationName for SqlFile {
 
 #[async_trait::async_trait]
 impl MigrationTrait for SqlFile {
+    /// A file and the note that it landed, or neither: also on SQLite, where the library would not by itself.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
         // is an error and does not silently become a float.

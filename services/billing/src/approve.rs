@@ -8,17 +8,29 @@ use verdict_store::{Store, StoreError, outbox};
 /// The step: drafts those invoices again that wait for approval and for whose period something was priced since. Answers how many.
 pub async fn refresh_drafts(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
     let tx = store.begin().await?;
-    tx.claim("close").await?;
     let stale = invoices::stale_drafts(&tx, None).await?;
-    for id in &stale {
-        refresh(&tx, id, now).await?;
+    drop(tx);
+    let mut refreshed = 0;
+    for id in stale {
+        let tx = store.begin().await?;
+        tx.claim("close").await?;
+        match refresh(&tx, &id, now).await {
+            Ok(()) => {
+                tx.commit().await?;
+                refreshed += 1;
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            // One customer's trouble is not the others'.
+            Err(error) => tracing::error!(%error, invoice = id, "a draft cannot be drafted again"),
+        }
     }
-    tx.commit().await?;
-    Ok(stale.len())
+    Ok(refreshed)
 }
 
 async fn refresh(tx: &verdict_store::Tx, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let Some(invoice) = invoices::find_in(tx, id).await? else { return Ok(()) };
+    // It may have been approved meanwhile.
+    let found = invoices::find_in(tx, id).await?.filter(|invoice| invoice.state == State::Draft);
+    let Some(invoice) = found else { return Ok(()) };
     Books::open(tx, &invoice.customer).await?.redraft(tx, id, now).await
 }
 

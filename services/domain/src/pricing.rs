@@ -71,8 +71,9 @@ pub struct Tally {
     pub quantity: i64,
     /// The sum of their list prices, in nanos.
     pub listed: i64,
-    /// The sum of what they are worth, in nanos; nothing for those without a value.
-    pub value: i64,
+    /// The sum of what they are worth, in nanos; nothing for those without a value. Only shown: what is worth much would
+    /// not fit money.
+    pub value: i128,
 }
 
 impl Tally {
@@ -210,6 +211,14 @@ impl Bill<'_> {
             .ok_or(MoneyError::Overflow)
     }
 
+    fn worth(&self, nanos: i128) -> String {
+        let per_unit = i128::from(money::NANOS_PER_UNIT);
+        match i64::try_from(nanos) {
+            Ok(nanos) => self.shown(nanos),
+            Err(_) => format!("{} {}", nanos / per_unit, self.contract.currency.code()),
+        }
+    }
+
     fn shown(&self, nanos: i64) -> String {
         Money { nanos, currency: self.contract.currency }.to_string()
     }
@@ -268,7 +277,7 @@ impl Bill<'_> {
         };
         let why = format!(
             "{share} % of {}, the value of each by itself{}{}",
-            self.shown(tally.value),
+            self.worth(tally.value),
             bound("least", &price.at_least),
             bound("most", &price.at_most)
         );

@@ -17,8 +17,6 @@ pub struct Estimate {
     pub currency: Currency,
     /// The moment of which it tells.
     pub as_of: Timestamp,
-    /// Whether it is only a trial: none of it is charged.
-    pub is_trial: bool,
     /// The open periods. What is corrected of closed ones stands on the first.
     pub periods: Vec<EstimatedPeriod>,
     /// Cases whose verdict is pending: what they come to is in no line yet.
@@ -32,6 +30,8 @@ pub struct EstimatedPeriod {
     pub period: Period,
     /// When its grace ends and it is invoiced.
     pub closes_at: Timestamp,
+    /// Whether it is only a trial: none of it is charged.
+    pub is_trial: bool,
     /// Its lines and their total.
     pub draft: Draft,
 }

@@ -13,7 +13,6 @@
 //! - Explaining and counting again only read, and read one moment.
 //! - An export tells nothing of what the attempts cost. A customer's own page tells nothing of costs, models, agents or the
 //!   seller's people either: they are left out before anything is put together.
-//! - An export tells nothing of what the attempts cost.
 //! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
 mod case;

@@ -124,7 +124,7 @@ impl Month {
             let Some((version, listed)) = price(&Entry { sign: entry.sign, ..origin.clone() }) else {
                 continue;
             };
-            let value = entry.value.map_or(0, |value| value.nanos * entry.sign);
+            let value = entry.value.map_or(0, |value| i128::from(value.nanos) * i128::from(entry.sign));
             let added = Tally { quantity: entry.sign, listed: listed * entry.sign, value };
             let outcomes = &mut self.counts.entry(version).or_default().outcomes;
             let tally = outcomes.entry((entry.action.clone(), entry.win)).or_default();

@@ -69,7 +69,7 @@ pub fn xlsx(report: &FailureCost) -> Result<Vec<u8>, XlsxError> {
 }
 
 /// From this column on nothing is a sum: margin, rates, averages.
-const SUMS_END: u16 = 14;
+const SUMS_END: u16 = 15;
 
 enum Cell {
     Count(i64),
@@ -186,7 +186,10 @@ mod tests {
             (80.0, 3.000000001, 7.5)
         );
         let formulas = book.worksheet_formula("Failure cost").unwrap();
-        let sum = formulas.get_value((5, heading("cost"))).unwrap();
-        assert_eq!(sum, "SUMIF($B$4:$B$5,B6,J$4:J$5)");
+        for (name, column) in [("attempts", 'C'), ("cost", 'J'), ("revenue", 'O')] {
+            let sum = formulas.get_value((5, heading(name))).unwrap();
+            assert_eq!(sum, &format!("SUMIF($B$4:$B$5,B6,{column}$4:{column}$5)"));
+        }
+        assert_eq!(formulas.get_value((5, heading("success"))).map_or("", String::as_str), "");
     }
 }

@@ -46,7 +46,8 @@ pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, St
             return Ok(Put::Unchanged);
         }
         let used = "SELECT 1 WHERE EXISTS (SELECT 1 FROM charges WHERE customer = $1 AND contract_version = $2) \
-                    OR EXISTS (SELECT 1 FROM periods WHERE customer = $1 AND contract_version = $2)";
+                    OR EXISTS (SELECT 1 FROM periods WHERE customer = $1 AND contract_version = $2) \
+                    OR EXISTS (SELECT 1 FROM usage WHERE customer = $1 AND contract_version = $2)";
         if one(&tx.tx, used, [customer.into(), version.into()]).await?.is_some() {
             return Ok(Put::Used);
         }

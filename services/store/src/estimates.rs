@@ -3,6 +3,7 @@
 use crate::bulk;
 use crate::connect::{StoreError, Tx, all, known, one};
 use crate::contracts::DuePeriod;
+use crate::ledger::worth;
 use crate::usage;
 use sea_orm::QueryResult;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,8 @@ pub async fn touched_periods(tx: &Tx, customer: &str, trial: bool) -> Result<Vec
                OR p.start_at = (SELECT MIN(start_at) FROM periods WHERE customer = $1)) \
                WHERE c.customer = $1 AND c.invoice_id IS NULL AND p.closed_at IS NOT NULL AND p.trial = $2 \
                UNION SELECT p.customer, p.start_at, p.end_at, p.closes_at FROM usage u \
-               JOIN periods p ON p.customer = u.customer AND u.at < p.end_at AND p.start_at <= u.at \
+               JOIN periods p ON p.customer = u.customer AND u.at < p.end_at AND (p.start_at <= u.at \
+               OR p.start_at = (SELECT MIN(start_at) FROM periods WHERE customer = $1)) \
                WHERE u.customer = $1 AND u.invoice_id IS NULL AND p.closed_at IS NOT NULL AND p.trial = $2 \
                ORDER BY start_at";
     all(&tx.tx, sql, [customer.into(), i64::from(trial).into()]).await?.iter().map(read_period).collect()
@@ -47,7 +49,7 @@ pub async fn counted_so_far(
     periods: &[DuePeriod],
 ) -> Result<BTreeMap<(String, Timestamp), BTreeMap<u32, Counts>>, StoreError> {
     let select = "SELECT p.customer, p.start_at, c.contract_version, c.action, c.win, CAST(SUM(c.sign) AS BIGINT), \
-                  CAST(SUM(c.amount_nanos) AS BIGINT), CAST(COALESCE(SUM(c.value_nanos), 0) AS BIGINT) \
+                  CAST(SUM(c.amount_nanos) AS BIGINT), CAST(COALESCE(SUM(c.value_nanos / 1000000000), 0) AS BIGINT), CAST(COALESCE(SUM(c.value_nanos % 1000000000), 0) AS BIGINT) \
                   FROM keys JOIN periods p ON p.customer = keys.customer AND p.start_at = CAST(keys.key AS BIGINT) \
                   JOIN charges c ON c.customer = p.customer AND c.origin_at < p.end_at AND c.origin_at >= \
                   CASE WHEN EXISTS (SELECT 1 FROM periods e WHERE e.customer = p.customer AND e.start_at < p.start_at) \
@@ -65,7 +67,7 @@ pub async fn counted_so_far(
         let tally = Tally {
             quantity: row.try_get_by_index(5)?,
             listed: row.try_get_by_index(6)?,
-            value: row.try_get_by_index(7)?,
+            value: worth(&row, 7)?,
         };
         let counts = counted.entry(key).or_default().entry(version).or_default();
         counts.outcomes.insert((row.try_get_by_index(3)?, win), tally);
@@ -73,7 +75,9 @@ pub async fn counted_so_far(
     let select = format!(
         "SELECT p.customer, p.start_at, {} FROM keys \
          JOIN periods p ON p.customer = keys.customer AND p.start_at = CAST(keys.key AS BIGINT) \
-         JOIN usage u ON u.customer = p.customer AND u.at >= p.start_at AND u.at < p.end_at \
+         JOIN usage u ON u.customer = p.customer AND u.at < p.end_at AND u.at >= \
+         CASE WHEN EXISTS (SELECT 1 FROM periods e WHERE e.customer = p.customer AND e.start_at < p.start_at) \
+         THEN p.start_at ELSE 0 END \
          GROUP BY p.customer, p.start_at, {}",
         usage::COUNTED,
         usage::COUNTED_BY

@@ -305,8 +305,8 @@ pub async fn put_on_invoice(
     let sql = "SELECT start_at, end_at, trial FROM periods WHERE customer = $1 AND start_at IN (SELECT CAST($2 AS BIGINT) \
                UNION SELECT p.start_at FROM charges c JOIN periods p ON p.customer = $1 \
                AND p.start_at <= c.origin_at AND c.origin_at < p.end_at WHERE c.invoice_id = $3 GROUP BY p.start_at \
-               UNION SELECT p.start_at FROM usage u JOIN periods p ON p.customer = $1 \
-               AND p.start_at <= u.at AND u.at < p.end_at WHERE u.invoice_id = $3 GROUP BY p.start_at) ORDER BY start_at";
+               UNION SELECT p.start_at FROM usage u JOIN periods p ON p.customer = $1 AND u.at < p.end_at \
+               AND (p.start_at <= u.at OR p.start_at = (SELECT MIN(start_at) FROM periods WHERE customer = $1)) WHERE u.invoice_id = $3 GROUP BY p.start_at) ORDER BY start_at";
     let rows = all(&tx.tx, sql, [customer.into(), period.start.0.into(), invoice.into()]).await?;
     rows.iter()
         .map(|row| {
@@ -323,15 +323,22 @@ pub async fn move_to_invoice(tx: &Tx, period: Period, from: &str, to: &str) -> R
     let sql =
         "UPDATE charges SET invoice_id = $2 WHERE invoice_id = $1 AND origin_at >= $3 AND origin_at < $4";
     run(&tx.tx, sql, values()).await?;
-    let sql = "UPDATE usage SET invoice_id = $2 WHERE invoice_id = $1 AND at >= $3 AND at < $4";
+    let sql = "UPDATE usage SET invoice_id = $2 WHERE invoice_id = $1 AND at < $4 AND (at >= $3 OR NOT EXISTS \
+               (SELECT 1 FROM periods e WHERE e.customer = usage.customer AND e.start_at < $3))";
     run(&tx.tx, sql, values()).await?;
     Ok(())
+}
+
+/// A sum of values that does not fit 64 bits: read in whole units and the rest.
+pub(crate) fn worth(row: &QueryResult, at: usize) -> Result<i128, StoreError> {
+    let (units, rest): (i64, i64) = (row.try_get_by_index(at)?, row.try_get_by_index(at + 1)?);
+    Ok(i128::from(units) * i128::from(money::NANOS_PER_UNIT) + i128::from(rest))
 }
 
 /// What of a customer's period is on documents, by contract version: outcomes by action and kind, usage by action.
 pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap<u32, Counts>, StoreError> {
     let sql = "SELECT contract_version, action, win, CAST(SUM(sign) AS BIGINT), CAST(SUM(amount_nanos) AS BIGINT), \
-               CAST(COALESCE(SUM(value_nanos), 0) AS BIGINT) FROM charges \
+               CAST(COALESCE(SUM(value_nanos / 1000000000), 0) AS BIGINT), CAST(COALESCE(SUM(value_nanos % 1000000000), 0) AS BIGINT) FROM charges \
                WHERE customer = $1 AND invoice_id IS NOT NULL AND origin_at >= $2 AND origin_at < $3 \
                GROUP BY contract_version, action, win";
     let values = [customer.into(), period.start.0.into(), period.end.0.into()];
@@ -343,7 +350,7 @@ pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap
         let tally = Tally {
             quantity: row.try_get_by_index(3)?,
             listed: row.try_get_by_index(4)?,
-            value: row.try_get_by_index(5)?,
+            value: worth(&row, 5)?,
         };
         let counts = counted.entry(version).or_default();
         counts.outcomes.insert((row.try_get_by_index(1)?, win), tally);

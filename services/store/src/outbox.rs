@@ -48,11 +48,14 @@ pub struct Errand {
 }
 
 /// Puts the push of an invoice into the outbox, in the transaction that drafts it. `false`: it is there already, or its
-/// customer is billed by Stripe's meters: such an invoice stays here, as what the meters were told is billed there.
+/// customer is billed by Stripe's meters: such an invoice stays here, as what the meters were told is billed there. A credit note
+/// on an invoice that stays here stays here too.
 pub async fn send_later(tx: &Tx, invoice: &str) -> Result<bool, StoreError> {
     let sql = "INSERT INTO outbox (id, invoice_id, customer, sort, state, tries, next_try_at) \
                SELECT $1, id, customer, kind, 'waiting', 0, 0 FROM invoices WHERE id = $2 \
-               AND terms NOT LIKE '%\"through\":\"meter_events\"%' ON CONFLICT (id) DO NOTHING";
+               AND terms NOT LIKE '%\"through\":\"meter_events\"%' \
+               AND (corrects IS NULL OR kind <> 'credit_note' OR EXISTS (SELECT 1 FROM outbox b WHERE b.id = 'push:' || corrects)) \
+               ON CONFLICT (id) DO NOTHING";
     Ok(run(&tx.tx, sql, [format!("push:{invoice}").into(), invoice.into()]).await? > 0)
 }
 

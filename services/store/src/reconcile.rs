@@ -223,6 +223,8 @@ pub enum Errand {
     Open,
     /// It was carried.
     Done,
+    /// A person put right by hand what Stripe refused.
+    Settled,
 }
 
 /// The next documents drafted since then, in the order of their ids, after the one given; each with its errand.
@@ -233,7 +235,8 @@ pub async fn documents_page(
     limit: u32,
 ) -> Result<Vec<(Invoice, Errand)>, StoreError> {
     // One errand carries a document; others may be about it.
-    let sql = "SELECT i.id, (SELECT MIN(CASE WHEN o.state = 'done' THEN 1 ELSE 0 END) FROM outbox o \
+    let sql = "SELECT i.id, (SELECT MIN(CASE WHEN o.state <> 'done' THEN 0 \
+               WHEN o.last_error LIKE 'settled by hand:%' THEN 2 ELSE 1 END) FROM outbox o \
                WHERE o.invoice_id = i.id AND o.sort = i.kind) FROM invoices i \
                WHERE i.id > $1 AND i.drafted_at >= $2 ORDER BY i.id LIMIT $3";
     let mut documents = Vec::new();
@@ -242,6 +245,7 @@ pub async fn documents_page(
         let errand = match done {
             None => Errand::None,
             Some(0) => Errand::Open,
+            Some(2) => Errand::Settled,
             Some(_) => Errand::Done,
         };
         if let Some(invoice) = invoices::find(store, &id).await? {

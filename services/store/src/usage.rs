@@ -137,7 +137,8 @@ pub(crate) fn add_counted(
     Ok(())
 }
 
-/// Adds what usage of a customer's period is on documents, by contract version and action.
+/// Adds what usage of a customer's period is on documents, by contract version and action. What is older than the first period
+/// belongs to the first.
 pub(crate) async fn count(
     tx: &Tx,
     customer: &str,
@@ -145,8 +146,9 @@ pub(crate) async fn count(
     counted: &mut BTreeMap<u32, Counts>,
 ) -> Result<(), StoreError> {
     let sql = format!(
-        "SELECT {COUNTED} FROM usage u WHERE u.customer = $1 AND u.invoice_id IS NOT NULL AND u.at >= $2 AND u.at < $3 \
-         GROUP BY {COUNTED_BY}"
+        "SELECT {COUNTED} FROM usage u WHERE u.customer = $1 AND u.invoice_id IS NOT NULL AND u.at < $3 AND u.at >= \
+         CASE WHEN EXISTS (SELECT 1 FROM periods e WHERE e.customer = $1 AND e.start_at < $2) \
+         THEN CAST($2 AS BIGINT) ELSE 0 END GROUP BY {COUNTED_BY}"
     );
     let values = [customer.into(), period.start.0.into(), period.end.0.into()];
     for row in all(&tx.tx, &sql, values).await? {

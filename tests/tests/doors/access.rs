@@ -84,6 +84,10 @@ async fn nothing_answers_without_a_key_that_may() {
     let (id, _) = keys[0].rsplit_once('_').unwrap();
     let strangers = ["vk_0123456789ab_0123", "nonsense", &format!("{id}_{}", "0".repeat(64))];
     for (method, path) in operations(&service) {
+        // It is opened by a signature alone; `stripe_events` tests it.
+        if path == "/webhooks/stripe" {
+            continue;
+        }
         problem(call(&service, method.clone(), &path, None).await, 401).await;
         for stranger in strangers {
             problem(call(&service, method.clone(), &path, Some(stranger)).await, 401).await;
@@ -178,7 +182,7 @@ async fn a_page_names_the_scope_that_a_login_lacks() {
     let service = start("access-narrow").await;
     let (_, cookie) = log_in(&service, &new_key(&service, "ingest")).await;
     let cookie = cookie.unwrap();
-    for (path, scope) in PAGES.iter().zip(["report", "billing", "billing", "admin"]) {
+    for (path, scope) in PAGES.iter().zip(["report", "billing", "billing", "admin", "admin"]) {
         let response = page(&service, path, &cookie).await;
         assert_eq!(response.status(), 403, "{path}");
         let html = response.text().await.unwrap();

@@ -29,6 +29,7 @@ mod sources;
 mod stripe;
 mod stripe_events;
 mod traces;
+mod upgrade;
 mod value;
 mod watching;
 mod webhooks;

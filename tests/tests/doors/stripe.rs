@@ -56,7 +56,11 @@ impl Line {
     /// The same on these terms.
     async fn customer_on(&self, name: &str, assumed: usize, terms: Value) -> String {
         let customer = format!("{}-{name}", self.name);
-        let contract = with(&contract(&customer), "/stripe", terms);
+        let contract = match terms["tax"] == "automatic" {
+            true => with(&contract(&customer), "/corrections", json!("credit_note")),
+            false => contract(&customer),
+        };
+        let contract = with(&contract, "/stripe", terms);
         self.service.post("/v1/contracts", &contract).await;
         let attempts: Vec<Value> = (0..=assumed).map(|n| attempt(&customer, &format!("a-{n}"))).collect();
         self.service.post("/v1/attempts", &json!(attempts)).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use verdict_domain::time::Timestamp;
 use verdict_store::invoices::{self, Invoice, Kind, State};
 use verdict_store::reconcile::{self as read, Errand};
-use verdict_store::{Store, outbox};
+use verdict_store::{Store, StoreError, outbox};
 
 /// How many of ours are in memory at once, with their lines.
 const DOCUMENTS: u32 = 100;
@@ -36,7 +36,7 @@ pub(super) async fn compare(
                 (None, Errand::Done) => {
                     reconciled.differs(Name::MissingAtStripe, ours.id.clone(), "its id at Stripe", "none");
                 }
-                (None, Errand::None) => {}
+                (None, Errand::None | Errand::Settled) => {}
             }
         }
     }
@@ -73,6 +73,8 @@ async fn document(
         items(ours, &stripe.list_items(id).await?, &subject, reconciled);
     }
     let name = match seen.status.as_str() {
+        // A void that was asked for here is no difference.
+        "void" if was_voided_here(store, &ours.id).await? => None,
         "void" => Some(Name::VoidAtStripe),
         "draft" => Some(Name::DraftAtStripe),
         _ => None,
@@ -90,6 +92,11 @@ async fn document(
         tx.commit().await?;
     }
     Ok(())
+}
+
+async fn was_voided_here(store: &Store, invoice: &str) -> Result<bool, StoreError> {
+    let tx = store.begin().await?;
+    Ok(outbox::state(&tx, &format!("void:{invoice}")).await?.is_some())
 }
 
 /// Each item is our line of its number, and each line has its item.

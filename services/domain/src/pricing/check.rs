@@ -175,10 +175,23 @@ fn check_stripe(contract: &Contract) -> Result<(), ContractError> {
     if !(1..=365).contains(&stripe.days_until_due) {
         return Err(fault("stripe.days_until_due", "must be from 1 to 365"));
     }
-    if stripe.tax == Tax::Automatic && contract.corrections == Corrections::CreditNote {
-        let remedy =
-            "`credit_note` does not go together with `stripe.tax = \"automatic\"`: take `next_invoice`";
-        return Err(fault("corrections", remedy));
+    // Stripe takes no negative lines on an invoice that it taxes (docs.stripe.com/tax/invoicing).
+    if stripe.tax == Tax::Automatic {
+        if contract.corrections != Corrections::CreditNote {
+            let remedy = "must be `credit_note` with `stripe.tax = \"automatic\"`: Stripe takes no negative lines with it";
+            return Err(fault("corrections", remedy));
+        }
+        let negative = [
+            ("discount", &contract.discount),
+            ("cap", &contract.cap),
+            ("assumed_at_most", &contract.assumed_at_most),
+        ];
+        if let Some((field, _)) = negative.into_iter().find(|(_, given)| given.is_some()) {
+            return Err(fault(
+                field,
+                "does not go together with `stripe.tax = \"automatic\"`: Stripe takes no negative lines with it",
+            ));
+        }
     }
     for (nth, price) in contract.prices.iter().enumerate() {
         let field = format!("prices[{nth}].meter");

@@ -70,10 +70,13 @@ pub(super) async fn estimate(store: &Store, Estimate { customer }: Estimate) -> 
     let estimate = estimate.ok_or_else(|| format!("customer: `{customer}` has no contract"))?;
     let code = estimate.currency.code();
     let money = |minor| minor_decimal(minor, estimate.currency);
-    let trial = if estimate.is_trial { "; a trial: none of it is charged" } else { "" };
-    println!("{customer}, as of {}{trial}", estimate.as_of);
+    println!("{customer}, as of {}", estimate.as_of);
     for part in &estimate.periods {
-        println!("\n{} to {}, invoiced from {} on", part.period.start, part.period.end, part.closes_at);
+        let trial = if part.is_trial { "; a trial: none of it is charged" } else { "" };
+        println!(
+            "\n{} to {}, invoiced from {} on{trial}",
+            part.period.start, part.period.end, part.closes_at
+        );
         for line in &part.draft.lines {
             let corrected = match line.period_start == part.period.start {
                 true => String::new(),

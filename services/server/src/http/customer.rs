@@ -32,8 +32,6 @@ struct EstimateBody {
     currency: &'static str,
     #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
-    /// Whether it is only a trial: none of it is charged.
-    is_trial: bool,
     /// Cases whose verdict is pending: what they come to is in no line yet.
     pending: i64,
     /// The oldest first; what is corrected of closed periods is on the first.
@@ -51,6 +49,8 @@ struct EstimatedPeriodBody {
     /// When its grace ends and it is invoiced.
     #[schema(value_type = String, format = DateTime)]
     closes_at: Timestamp,
+    /// Whether it is only a trial: none of it is charged.
+    is_trial: bool,
     /// The sum of the lines, in the currency's minor units.
     total_minor: i64,
     /// The same as a decimal.
@@ -61,10 +61,11 @@ struct EstimatedPeriodBody {
 impl From<Estimate> for EstimateBody {
     fn from(estimate: Estimate) -> Self {
         let currency = estimate.currency;
-        let period = |EstimatedPeriod { period, closes_at, draft }| EstimatedPeriodBody {
+        let period = |EstimatedPeriod { period, closes_at, is_trial, draft }| EstimatedPeriodBody {
             period_start: period.start,
             period_end: period.end,
             closes_at,
+            is_trial,
             total_minor: draft.total_minor,
             total: minor_decimal(draft.total_minor, currency),
             lines: draft.lines.into_iter().map(LineBody::from).collect(),
@@ -73,7 +74,6 @@ impl From<Estimate> for EstimateBody {
             customer: estimate.customer,
             currency: currency.code(),
             as_of: estimate.as_of,
-            is_trial: estimate.is_trial,
             pending: estimate.pending,
             periods: estimate.periods.into_iter().map(period).collect(),
         }

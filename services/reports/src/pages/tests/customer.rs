@@ -56,13 +56,13 @@ fn estimate(words: &str) -> Estimate {
     let part = |(period, draft): (Period, Draft)| EstimatedPeriod {
         closes_at: Timestamp(period.end.0 + 3 * 86_400_000_000),
         period,
+        is_trial: false,
         draft,
     };
     Estimate {
         customer: "acme".into(),
         currency: Currency::EUR,
         as_of: time("2026-11-02T09:30:00Z"),
-        is_trial: false,
         periods: drafts.into_iter().map(part).collect(),
         pending: 1_037,
     }
@@ -81,7 +81,8 @@ fn the_first_page_shows_the_running_period_first() {
         assert!(html.contains(text), "{text}\n{html}");
     }
     assert!(!html.contains("trial"));
-    let trial = Estimate { is_trial: true, ..estimate("x") };
+    let mut trial = estimate("x");
+    trial.periods[0].is_trial = true;
     assert!(
         customer_home(&at("x"), &trial, &[]).unwrap().contains("This is a trial: none of it is charged.")
     );
