@@ -8,6 +8,7 @@ use askama::Template;
 use verdict_domain::ledger::EntryKind;
 use verdict_domain::pricing::Item;
 use verdict_domain::spend::{Estimate, EstimatedPeriod};
+use verdict_store::grants::Recorded;
 use verdict_store::invoices::{Invoice, Kind};
 use verdict_store::statement::Outcome;
 
@@ -25,18 +26,29 @@ pub struct At {
 struct Home<'a> {
     at: &'a At,
     estimate: &'a Estimate,
+    grants: &'a [(Recorded, i64)],
     documents: &'a [Invoice],
 }
 
-/// The first page: usage and estimate of the open periods, and the documents, in the order given.
-pub fn customer_home(at: &At, estimate: &Estimate, documents: &[Invoice]) -> Result<String, askama::Error> {
-    Home { at, estimate, documents }.render()
+/// The first page: usage and estimate of the open periods, the prepaid credits with what was drawn of each (in minor units), and the documents, in
+/// the order given.
+pub fn customer_home(
+    at: &At,
+    estimate: &Estimate,
+    grants: &[(Recorded, i64)],
+    documents: &[Invoice],
+) -> Result<String, askama::Error> {
+    Home { at, estimate, grants, documents }.render()
 }
 
 impl Home<'_> {
     /// The running period first.
     fn periods(&self) -> impl Iterator<Item = &EstimatedPeriod> {
         self.estimate.periods.iter().rev()
+    }
+
+    fn left(&self, granted: &Recorded, drawn: &i64) -> String {
+        minor(&granted.grant.minor.saturating_sub(*drawn), &granted.currency)
     }
 
     fn is_running(&self, part: &EstimatedPeriod) -> bool {

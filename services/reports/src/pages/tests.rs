@@ -1,5 +1,6 @@
 mod cases;
 mod customer;
+mod sources;
 
 use super::*;
 use crate::{FailureCost, Row};

@@ -23,7 +23,7 @@ use verdict_reports::{RejudgeError, explain_to_customer};
 use verdict_resolution::{DisputeRequest, NotDisputed, raise_dispute};
 use verdict_store::cases::CaseKey;
 use verdict_store::invoices::{self, Invoice, State};
-use verdict_store::{StoreError, contracts, statement};
+use verdict_store::{StoreError, contracts, grants, statement};
 
 /// What a customer's open periods would come to if they closed now.
 #[derive(Serialize, ToSchema)]
@@ -280,7 +280,8 @@ async fn home(door: web::Data<Door>, token: web::Path<String>) -> Page {
     for id in statement::final_documents(&door.store, &customer, SHOWN_DOCUMENTS).await? {
         documents.extend(invoices::find(&door.store, &id).await?);
     }
-    shown(view::customer_home(&at, &estimate, &documents))
+    let grants = grants::list(&door.store, &customer).await?;
+    shown(view::customer_home(&at, &estimate, &grants, &documents))
 }
 
 #[derive(Deserialize)]

@@ -11,9 +11,10 @@ use verdict_domain::invoice::{Draft, Line};
 use verdict_domain::ledger::EntryKind;
 use verdict_domain::money::{Currency, Money};
 use verdict_domain::period::Period;
-use verdict_domain::pricing::Item;
+use verdict_domain::pricing::{Grant, Item};
 use verdict_domain::spend::{Estimate, EstimatedPeriod};
 use verdict_domain::time::Timestamp;
+use verdict_store::grants::Recorded;
 use verdict_store::invoices::{Invoice, Kind};
 use verdict_store::ledger::Charge;
 use verdict_store::statement::Outcome;
@@ -72,11 +73,20 @@ fn outcome(charge: Charge, entry: EntryKind, is_taken_back: bool, dispute: Optio
     Outcome { charge, episode: "start".into(), entry, is_taken_back, dispute }
 }
 
+fn granted(id: &str) -> (Recorded, i64) {
+    let grant =
+        Grant { id: id.into(), minor: 50_000, effective_at: time("2026-10-01T00:00:00Z"), expires_at: None };
+    (Recorded { customer: "acme".into(), grant, currency: Currency::EUR, note: Some(id.into()) }, 12_345)
+}
+
 #[test]
 fn the_first_page_shows_the_running_period_first() {
-    let html = customer_home(&at("Acme GmbH"), &estimate("support.resolution"), &[]).unwrap();
+    let html = customer_home(&at("Acme GmbH"), &estimate("support.resolution"), &[], &[]).unwrap();
     let (running, before) = (html.find("This period so far"), html.find("The period before"));
     assert!(running.is_some() && running < before, "{html}");
+    assert!(!html.contains("Prepaid credits"));
+    let with_credits = customer_home(&at("x"), &estimate("x"), &[granted("2026-q4")], &[]).unwrap();
+    assert!(with_credits.contains("500.00 EUR</td><td>376.55 EUR"), "{with_credits}");
     for text in ["367.09 EUR", "1,037", "correction, period from 2026-08-31 22:00", "There is none yet."] {
         assert!(html.contains(text), "{text}\n{html}");
     }
@@ -84,7 +94,9 @@ fn the_first_page_shows_the_running_period_first() {
     let mut trial = estimate("x");
     trial.periods[0].is_trial = true;
     assert!(
-        customer_home(&at("x"), &trial, &[]).unwrap().contains("This is a trial: none of it is charged.")
+        customer_home(&at("x"), &trial, &[], &[])
+            .unwrap()
+            .contains("This is a trial: none of it is charged.")
     );
 }
 
@@ -115,7 +127,8 @@ fn the_pages_escape_and_name_no_page_of_the_seller() {
     };
     let outcomes = [outcome(of, EntryKind::Charge, false, None)];
     let pages = [
-        customer_home(&at(HOSTILE), &estimate(HOSTILE), std::slice::from_ref(&invoice)).unwrap(),
+        customer_home(&at(HOSTILE), &estimate(HOSTILE), &[granted(HOSTILE)], std::slice::from_ref(&invoice))
+            .unwrap(),
         customer_outcomes(&at(HOSTILE), Some(&invoice), &outcomes, (2, true)).unwrap(),
         customer_case(&at(HOSTILE), &explained(HOSTILE, facts(), HOSTILE, 200), "0123").unwrap(),
         customer_message(HOSTILE, HOSTILE, Some(HOSTILE)).unwrap(),
@@ -158,7 +171,10 @@ pub(super) fn sample(invoice: &Invoice, charges: &[Charge]) -> Vec<(String, Stri
     let undisputed = explained("T-48137", facts[..2].to_vec(), "thumbs up", 200);
     let case = |case| customer_case(&at, case, "0123").unwrap();
     vec![
-        ("customer".to_string(), customer_home(&at, &estimate("support.resolution"), &documents).unwrap()),
+        (
+            "customer".to_string(),
+            customer_home(&at, &estimate("support.resolution"), &[granted("2026-q4")], &documents).unwrap(),
+        ),
         (
             "customer_invoice".to_string(),
             customer_outcomes(&at, Some(&documents[0]), &outcomes, (1, true)).unwrap(),
