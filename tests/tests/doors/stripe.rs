@@ -323,6 +323,43 @@ async fn killed_at_any_moment_it_bills_once() {
     line.check_traffic();
 }
 
+/// Stripe fails for a day: calls go wrong before and after they are carried out, the service dies meanwhile, and when Stripe is back it has
+/// forgotten all keys.
+#[tokio::test]
+async fn a_day_without_stripe_bills_once() {
+    let mut line = Line::new("doors-outage").await;
+    for n in 0..4 {
+        line.customer(&n.to_string(), n).await;
+    }
+    let db = connect(&line.database_url).await;
+    let time_passes = async || {
+        let sql = "UPDATE outbox SET next_try_at = 0 WHERE state = 'waiting'";
+        db.execute_unprepared(sql).await.unwrap();
+    };
+    line.double.random_faults(Some(RandomFaults { seed: 11, per_mille: 1_000, hang_ms: 100 }));
+    line.service.move_clock(BILLED).await;
+    for nth in 0..12 {
+        time_passes().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if nth % 4 == 3 {
+            line.service.kill();
+            line.service.restart().await;
+        }
+    }
+    assert!(line.service.get_json("/v1/status").await["pushes_waiting"].as_i64().unwrap() > 0);
+    line.double.random_faults(None);
+    line.double.forget_keys();
+    line.double.set_clock(Some(crate::unix_now() + 25 * 3_600));
+    let start = Instant::now();
+    while line.service.get_json("/v1/status").await["pushes_waiting"] != 0 {
+        assert!(start.elapsed() < Duration::from_secs(60), "the invoices do not arrive");
+        time_passes().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    line.everything_is_billed_once(4).await;
+    line.check_traffic();
+}
+
 /// The push of one customer's invoice meets a draft of it at Stripe on which somebody put so many items of 1 cent.
 /// Gives that customer, and the items.
 async fn meddled(line: &Line, items: usize) -> (String, Vec<String>) {

@@ -230,7 +230,15 @@ async fn a_changed_address_reaches_stripe_with_the_next_invoice() {
     }
     line.service.move_clock(BILLED + 3 * HOUR).await;
     line.service.post("/v1/attempts", &json!([late])).await;
-    for kind in [FaultKind::ErrorAfterCommit, FaultKind::DropConnection { committed: false }] {
+    for kind in [
+        FaultKind::ErrorAfterCommit,
+        FaultKind::ErrorBeforeCommit,
+        FaultKind::HangAfterCommit { ms: 800 },
+        FaultKind::DropConnection { committed: false },
+        FaultKind::DropConnection { committed: true },
+        FaultKind::Html502 { committed: true },
+        FaultKind::RateLimited { retry_after: 1 },
+    ] {
         line.double.faults([Fault::new("POST", "/v1/customers/*", kind)]);
     }
     line.service.move_clock(BILLED + 31 * DAY).await;
