@@ -336,7 +336,7 @@ async fn a_day_without_stripe_bills_once() {
         let sql = "UPDATE outbox SET next_try_at = 0 WHERE state = 'waiting'";
         db.execute_unprepared(sql).await.unwrap();
     };
-    line.double.random_faults(Some(RandomFaults { seed: 11, per_mille: 1_000, hang_ms: 100 }));
+    line.double.random_faults(Some(RandomFaults { seed: 11, per_mille: 1_000, hang_ms: 700 }));
     line.service.move_clock(BILLED).await;
     for nth in 0..12 {
         time_passes().await;
