@@ -7,9 +7,10 @@ use verdict_store::{Store, StoreError, outbox};
 
 /// The step: drafts those invoices again that wait for approval and for whose period something was priced since. Answers how many.
 pub async fn refresh_drafts(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
-    let tx = store.begin().await?;
-    let stale = invoices::stale_drafts(&tx, None).await?;
-    drop(tx);
+    // Looked for in each pass: no writer waits for it.
+    let snapshot = store.snapshot().await?;
+    let stale = invoices::stale_drafts(&snapshot, None).await?;
+    drop(snapshot);
     let mut refreshed = 0;
     for id in stale {
         let tx = store.begin().await?;

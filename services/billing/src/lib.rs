@@ -1,15 +1,17 @@
-//! Billing, from the outcome to Stripe: the steps *rate*, *close*, *push*, *meter* and *watch spend*; back, the step *apply*; and
-//! whether all of it agrees.
+//! Billing, from the outcome to Stripe: the steps *rate*, *open*, *close*, *refresh*, *push*, *send meter events* and *watch spend*;
+//! back, the step *apply*; and whether all of it agrees (*reconcile*).
 //!
-//! Owns: pricing posted outcomes, opening and closing periods, drafting invoices, carrying them to Stripe, and what Stripe tells of
-//! them; what an open period comes to so far, and the alerts at shares of its bounds; reconciliation.
+//! Owns: pricing posted outcomes, opening and closing periods, the documents of a closing and their approval, prepaid credits,
+//! carrying documents to Stripe, and what Stripe tells of them; what an open period comes to so far, and the alerts at shares of
+//! its bounds; reconciliation.
 //! Does not own: what a price or a line is (`domain`), SQL, when the steps run.
 //!
 //! Invariants:
 //! - An outcome gets its list price once, by the contract version in force when it took effect; what has no price is
 //!   parked, never free. A void is the exact opposite of what it takes back.
-//! - A period has at most one invoice. All lines about a period, on whichever invoices, add up to what it costs with the
-//!   outcomes that are invoiced.
+//! - A period has at most one invoice of its own. All lines about a period, on whichever documents, add up to what it costs with
+//!   what is on them. A final document never changes; a draft does until it is approved, and only in what is about its own period.
+//! - What belongs to a trial, and what is billed through Stripe's meters, is on documents that never go to Stripe.
 //! - A crash at any point of a push ends in exactly one invoice at Stripe: ids are stored as soon as they are
 //!   known, keys are deterministic, and what may have been sent is looked up before it is sent again.
 //! - What Stripe tells is only a hint to look: however often, late or out of order events come, what is written is what

@@ -95,8 +95,8 @@ async fn document(
 }
 
 async fn was_voided_here(store: &Store, invoice: &str) -> Result<bool, StoreError> {
-    let tx = store.begin().await?;
-    Ok(outbox::state(&tx, &format!("void:{invoice}")).await?.is_some())
+    let snapshot = store.snapshot().await?;
+    Ok(outbox::state(&snapshot, &format!("void:{invoice}")).await?.is_some())
 }
 
 /// Each item is our line of its number, and each line has its item.
