@@ -86,7 +86,8 @@ pub fn binary() -> PathBuf {
 pub fn client() -> Client {
     // The second time it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new()
+    // The service closes what is idle for five seconds: a request on a connection that it is about to close is lost.
+    Client::builder().pool_idle_timeout(Duration::from_secs(2)).build().unwrap()
 }
 
 /// A port that nothing listened on a moment ago.
