@@ -103,7 +103,9 @@ impl Books {
         let cell = Cell {
             day: Timestamp(period.end.0 - 1).day(),
             agent: "-".into(),
+            provider: "-".into(),
             model: "-".into(),
+            action: "-".into(),
             currency: self.first.currency.code().into(),
             bucket: Bucket::Revenue,
             reason: "-".into(),

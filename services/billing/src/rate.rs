@@ -92,7 +92,9 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         let cell = Cell {
             day: row.entry.effective_at.day(),
             agent: row.entry.agent,
+            provider: "-".into(),
             model: row.entry.model,
+            action: row.entry.action,
             currency: charge.amount.currency.code().into(),
             bucket: Bucket::Revenue,
             reason: "-".into(),

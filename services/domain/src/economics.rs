@@ -57,8 +57,12 @@ pub struct Cell {
     pub day: i64,
     /// The agent.
     pub agent: String,
+    /// Who serves the model, of attempts; `-` for outcomes and revenue.
+    pub provider: String,
     /// The model.
     pub model: String,
+    /// Toward which kind of outcome.
+    pub action: String,
     /// ISO 4217; `XXX` for outcomes that no contract covers.
     pub currency: String,
     /// Where it belongs.
@@ -76,6 +80,8 @@ pub struct Figures {
     pub unknown_costs: i64,
     /// The known cost.
     pub cost_nanos: i64,
+    /// The part of it that is not the model's.
+    pub other_cost_nanos: i64,
     /// Outcomes.
     pub outcomes: i64,
     /// Revenue.
@@ -89,6 +95,7 @@ impl Figures {
             attempts: self.attempts.checked_add(other.attempts)?,
             unknown_costs: self.unknown_costs.checked_add(other.unknown_costs)?,
             cost_nanos: self.cost_nanos.checked_add(other.cost_nanos)?,
+            other_cost_nanos: self.other_cost_nanos.checked_add(other.other_cost_nanos)?,
             outcomes: self.outcomes.checked_add(other.outcomes)?,
             revenue_nanos: self.revenue_nanos.checked_add(other.revenue_nanos)?,
         })
@@ -100,6 +107,7 @@ impl Figures {
             attempts: self.attempts.checked_neg()?,
             unknown_costs: self.unknown_costs.checked_neg()?,
             cost_nanos: self.cost_nanos.checked_neg()?,
+            other_cost_nanos: self.other_cost_nanos.checked_neg()?,
             outcomes: self.outcomes.checked_neg()?,
             revenue_nanos: self.revenue_nanos.checked_neg()?,
         })
@@ -150,7 +158,9 @@ pub fn contribution(
             let cell = Cell {
                 day: fact.at.day(),
                 agent: attempt.agent.clone(),
+                provider: attempt.provider.clone(),
                 model: attempt.model.clone(),
+                action: attempt.action.clone(),
                 currency: attempt.cost.currency.code().into(),
                 bucket,
                 reason: reason.into(),
@@ -159,6 +169,7 @@ pub fn contribution(
                 attempts: 1,
                 unknown_costs: i64::from(attempt.cost.model_nanos.is_none()),
                 cost_nanos: attempt.cost.known().nanos,
+                other_cost_nanos: attempt.cost.other_nanos,
                 ..Figures::default()
             };
             add(&mut sum, cell, figures)?;
@@ -175,7 +186,9 @@ pub fn contribution(
         let cell = Cell {
             day: decided_at.day(),
             agent: answer.agent.clone(),
+            provider: "-".into(),
             model: answer.model.clone(),
+            action: answer.action.clone(),
             currency: currency_at(decided_at),
             bucket,
             reason: reason.map_or("-", LossReason::as_str).into(),

@@ -118,6 +118,8 @@ pub struct AttemptFact {
     pub agent: String,
     /// Toward which kind of outcome.
     pub action: String,
+    /// Who serves the model.
+    pub provider: String,
     /// By which model.
     pub model: String,
     /// At what cost.

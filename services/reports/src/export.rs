@@ -159,6 +159,7 @@ impl FactLine {
                 failure_reason: self.failure_reason,
                 agent: self.agent.clone().unwrap_or_default(),
                 action: self.action.clone().ok_or_else(|| missing("action"))?,
+                provider: String::new(),
                 model: String::new(),
                 cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::XXX },
                 value,

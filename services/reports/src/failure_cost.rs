@@ -1,4 +1,4 @@
-//! The failure-cost report: figures by customer, agent, model, reason or day.
+//! The failure-cost report: figures by customer, agent, provider, model, action, reason or day.
 
 use crate::rate::Rate;
 use serde::Serialize;
@@ -7,50 +7,49 @@ use utoipa::ToSchema;
 use verdict_domain::economics::{Bucket, Figures};
 use verdict_domain::money::divide_half_away;
 use verdict_domain::time::day_text;
-use verdict_store::figures::{self, GroupBy};
+use verdict_store::figures::{self, GroupBy, Slice};
 use verdict_store::{Store, StoreError};
 
 /// What to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// The first UTC day, counted from 1970-01-01.
-    pub from: i64,
-    /// The first UTC day after.
-    pub to: i64,
-    /// One customer, or all.
-    pub customer: Option<String>,
+    /// Of which figures.
+    pub of: Slice,
     /// How to group.
     pub by: GroupBy,
 }
 
-/// Reads the name of a grouping.
-pub fn group_by(name: &str) -> Option<GroupBy> {
-    match name {
-        "customer" => Some(GroupBy::Customer),
-        "agent" => Some(GroupBy::Agent),
-        "model" => Some(GroupBy::Model),
-        "reason" => Some(GroupBy::Reason),
-        "day" => Some(GroupBy::Day),
-        _ => None,
-    }
+/// The groupings, by name.
+pub const GROUPINGS: [(&str, GroupBy); 7] = [
+    ("customer", GroupBy::Customer),
+    ("agent", GroupBy::Agent),
+    ("provider", GroupBy::Provider),
+    ("model", GroupBy::Model),
+    ("action", GroupBy::Action),
+    ("reason", GroupBy::Reason),
+    ("day", GroupBy::Day),
+];
+
+/// Reads the name of a grouping; the message names those there are.
+pub fn group_by(name: &str) -> Result<GroupBy, String> {
+    let found = GROUPINGS.iter().find(|(known, _)| *known == name).map(|(_, by)| *by);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = GROUPINGS.iter().map(|(name, _)| *name).collect();
+        format!("by: `{name}` is none of {}", names.join(", "))
+    })
 }
 
 /// The name of a grouping.
 pub fn group_name(by: GroupBy) -> &'static str {
-    match by {
-        GroupBy::Customer => "customer",
-        GroupBy::Agent => "agent",
-        GroupBy::Model => "model",
-        GroupBy::Reason => "reason",
-        GroupBy::Day => "day",
-    }
+    // Each grouping is in the list.
+    GROUPINGS.iter().find(|(_, known)| *known == by).map_or("", |(name, _)| name)
 }
 
 /// The figures of one group in one currency. Money is in nanos (10^-9) of `currency`; outcomes are counted
 /// in the currency that their contract bills in, costs in the one that they were paid in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Row {
-    /// The customer, agent, model, reason (`-`: none) or day; `total` in the totals.
+    /// The customer, agent, provider, model, action, reason (`-`: none) or day; `total` in the totals.
     pub key: String,
     /// ISO 4217; `XXX`: outcomes that no contract covers.
     pub currency: String,
@@ -70,6 +69,8 @@ pub struct Row {
     pub pending_nanos: i64,
     /// The five above.
     pub cost_nanos: i64,
+    /// Of these, what was no model's cost.
+    pub other_cost_nanos: i64,
     /// Confirmed outcomes.
     pub confirmed: i64,
     /// Assumed outcomes.
@@ -107,7 +108,7 @@ pub struct FailureCost {
 
 /// Reports from the roll-ups.
 pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, StoreError> {
-    let sums = figures::sums(store, query.from, query.to, query.customer.as_deref(), query.by).await?;
+    let sums = figures::sums(store, &query.of, query.by).await?;
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
     let mut totals: BTreeMap<String, Row> = BTreeMap::new();
     for sum in sums {
@@ -130,7 +131,7 @@ pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, S
     derive(&mut rows);
     derive(&mut totals);
     let by = group_name(query.by).to_string();
-    Ok(FailureCost { from: day_text(query.from), to: day_text(query.to), by, rows, totals })
+    Ok(FailureCost { from: day_text(query.of.from), to: day_text(query.of.to), by, rows, totals })
 }
 
 fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
@@ -138,6 +139,7 @@ fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
         row.attempts = row.attempts.checked_add(figures.attempts)?;
         row.unknown_cost_attempts = row.unknown_cost_attempts.checked_add(figures.unknown_costs)?;
         row.cost_nanos = row.cost_nanos.checked_add(figures.cost_nanos)?;
+        row.other_cost_nanos = row.other_cost_nanos.checked_add(figures.other_cost_nanos)?;
         let cost = cost(row);
         *cost = cost.checked_add(figures.cost_nanos)?;
         Some(())

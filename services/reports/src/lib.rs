@@ -40,7 +40,7 @@ pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
-pub use failure_cost::{FailureCost, Query, Row, failure_cost, group_by};
+pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
 pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};

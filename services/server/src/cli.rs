@@ -25,6 +25,7 @@ use verdict_domain::contract::Contract;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::PriceBook;
 use verdict_reports::{Query, csv, group_by, table};
+use verdict_store::figures::{GroupBy, Slice};
 use verdict_store::{Store, access, attempts, contracts, parked};
 
 /// Outcome-based billing: pay per successful resolution.
@@ -183,12 +184,24 @@ enum Report {
         /// The first UTC day after.
         #[arg(long, value_parser = day)]
         to: i64,
-        /// How to group: customer, agent, model, reason or day.
-        #[arg(long, default_value = "customer", value_parser = ["customer", "agent", "model", "reason", "day"])]
-        by: String,
-        /// One customer only.
+        /// How to group: customer, agent, provider, model, action, reason or day.
+        #[arg(long, default_value = "customer", value_parser = group_by)]
+        by: GroupBy,
+        /// Of this customer only.
         #[arg(long)]
         customer: Option<String>,
+        /// Of this agent only.
+        #[arg(long)]
+        agent: Option<String>,
+        /// Of this provider's models only: no outcomes, no revenue.
+        #[arg(long)]
+        provider: Option<String>,
+        /// Of this model only.
+        #[arg(long)]
+        model: Option<String>,
+        /// Of this kind of outcome only.
+        #[arg(long)]
+        action: Option<String>,
         /// How to print it.
         #[arg(long, value_enum, default_value = "table")]
         format: ReportFormat,
@@ -395,12 +408,12 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
 
 async fn report(store: &Store, command: Report) -> Outcome {
     match command {
-        Report::FailureCost { from, to, by, customer, format } => {
+        Report::FailureCost { from, to, by, customer, agent, provider, model, action, format } => {
             if to <= from {
                 return Err(format!("--to: {} is not after {}", day_text(to), day_text(from)).into());
             }
-            let by = group_by(&by).ok_or("--by: not a grouping")?;
-            let report = verdict_reports::failure_cost(store, &Query { from, to, customer, by }).await?;
+            let of = Slice { from, to, customer, agent, provider, model, action };
+            let report = verdict_reports::failure_cost(store, &Query { of, by }).await?;
             match format {
                 ReportFormat::Table => print!("{}", table(&report)),
                 ReportFormat::Csv => print!("{}", csv(&report)),

@@ -106,7 +106,7 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
 
 /// What of an attempt (of the table `a`) the judge reads, as [`read_fact`] expects it.
 pub(crate) const FACT_COLUMNS: &str = "a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
-     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at, a.value_nanos, a.value_currency";
+     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at, a.value_nanos, a.value_currency, a.provider";
 
 /// The attempts of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
@@ -138,6 +138,7 @@ pub(crate) fn read_fact(row: &QueryResult) -> Result<(CaseKey, Fact), StoreError
             currency: known(money::currency(&currency).ok(), "currency", &currency)?,
         },
         value: read_money(row, 12)?,
+        provider: row.try_get_by_index(14)?,
     };
     let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
     let at = Timestamp(row.try_get_by_index(11)?);

@@ -170,18 +170,21 @@ pub async fn find(store: &Store, key: &CaseKey) -> Result<Option<StoredCase>, St
 }
 
 /// A cell and its figures as stored: without names, in the order of the fields.
-type StoredCell<T> = (i64, T, T, T, T, T, [i64; 5]);
+type StoredCell<T> = (i64, T, T, T, T, T, T, T, [i64; 6]);
 
 fn write_contribution(contribution: &Contribution) -> Result<String, StoreError> {
     let cells: Vec<StoredCell<&str>> = contribution
         .iter()
         .map(|(cell, f)| {
-            let figures = [f.attempts, f.unknown_costs, f.cost_nanos, f.outcomes, f.revenue_nanos];
-            let Cell { day, agent, model, currency, bucket, reason } = cell;
+            let figures =
+                [f.attempts, f.unknown_costs, f.cost_nanos, f.other_cost_nanos, f.outcomes, f.revenue_nanos];
+            let Cell { day, agent, provider, model, action, currency, bucket, reason } = cell;
             (
                 *day,
                 agent.as_str(),
+                provider.as_str(),
                 model.as_str(),
+                action.as_str(),
                 currency.as_str(),
                 bucket.as_str(),
                 reason.as_str(),
@@ -196,11 +199,12 @@ fn read_contribution(text: &str) -> Result<Contribution, StoreError> {
     let cells: Vec<StoredCell<String>> = from_json("contribution", text)?;
     cells
         .into_iter()
-        .map(|(day, agent, model, currency, bucket, reason, figures)| {
+        .map(|(day, agent, provider, model, action, currency, bucket, reason, figures)| {
             let bucket = known(Bucket::parse(&bucket), "bucket", &bucket)?;
-            let [attempts, unknown_costs, cost_nanos, outcomes, revenue_nanos] = figures;
-            let figures = Figures { attempts, unknown_costs, cost_nanos, outcomes, revenue_nanos };
-            Ok((Cell { day, agent, model, currency, bucket, reason }, figures))
+            let [attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos] = figures;
+            let figures =
+                Figures { attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos };
+            Ok((Cell { day, agent, provider, model, action, currency, bucket, reason }, figures))
         })
         .collect()
 }

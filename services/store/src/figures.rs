@@ -14,20 +14,24 @@ pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<
             ("customer", Kind::Text),
             ("day", Kind::Int),
             ("agent", Kind::Text),
+            ("provider", Kind::Text),
             ("model", Kind::Text),
+            ("action", Kind::Text),
             ("currency", Kind::Text),
             ("bucket", Kind::Text),
             ("reason", Kind::Text),
             ("attempts", Kind::Int),
             ("unknown_costs", Kind::Int),
             ("cost_nanos", Kind::Int),
+            ("other_cost_nanos", Kind::Int),
             ("outcomes", Kind::Int),
             ("revenue_nanos", Kind::Int),
         ],
-        on_conflict: "ON CONFLICT (customer, day, agent, model, currency, bucket, reason) DO UPDATE SET \
+        on_conflict: "ON CONFLICT (customer, day, agent, provider, model, action, currency, bucket, reason) DO UPDATE SET \
                       attempts = daily_figures.attempts + excluded.attempts, \
                       unknown_costs = daily_figures.unknown_costs + excluded.unknown_costs, \
                       cost_nanos = daily_figures.cost_nanos + excluded.cost_nanos, \
+                      other_cost_nanos = daily_figures.other_cost_nanos + excluded.other_cost_nanos, \
                       outcomes = daily_figures.outcomes + excluded.outcomes, \
                       revenue_nanos = daily_figures.revenue_nanos + excluded.revenue_nanos",
         returning: "",
@@ -37,13 +41,16 @@ pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<
             customer.into(),
             cell.day.into(),
             cell.agent.into(),
+            cell.provider.into(),
             cell.model.into(),
+            cell.action.into(),
             cell.currency.into(),
             cell.bucket.as_str().into(),
             cell.reason.into(),
             figures.attempts.into(),
             figures.unknown_costs.into(),
             figures.cost_nanos.into(),
+            figures.other_cost_nanos.into(),
             figures.outcomes.into(),
             figures.revenue_nanos.into(),
         ]
@@ -59,8 +66,12 @@ pub enum GroupBy {
     Customer,
     /// The agent.
     Agent,
+    /// Who serves the model (`-`: outcomes and revenue).
+    Provider,
     /// The model.
     Model,
+    /// The kind of outcome.
+    Action,
     /// Why it failed or was lost.
     Reason,
     /// The UTC day.
@@ -80,34 +91,61 @@ pub struct Sum {
     pub figures: Figures,
 }
 
-/// The figures of the days `[from, to)`, of one customer or all, grouped. From the roll-ups alone: no attempt is read.
-pub async fn sums(
-    store: &Store,
-    from: i64,
-    to: i64,
-    customer: Option<&str>,
-    by: GroupBy,
-) -> Result<Vec<Sum>, StoreError> {
+/// Of which figures: days, and what else they are of. What is `None` is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Slice {
+    /// The first UTC day, counted from 1970-01-01.
+    pub from: i64,
+    /// The first UTC day after.
+    pub to: i64,
+    /// Of this customer.
+    pub customer: Option<String>,
+    /// Of this agent.
+    pub agent: Option<String>,
+    /// Of this provider's models. Outcomes and revenue are of none.
+    pub provider: Option<String>,
+    /// Of this model.
+    pub model: Option<String>,
+    /// Of this kind of outcome.
+    pub action: Option<String>,
+}
+
+/// The figures of a slice, grouped. From the roll-ups alone: no attempt is read.
+pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>, StoreError> {
     let key = match by {
         GroupBy::Customer => "customer",
         GroupBy::Agent => "agent",
+        GroupBy::Provider => "provider",
         GroupBy::Model => "model",
+        GroupBy::Action => "action",
         GroupBy::Reason => "reason",
         GroupBy::Day => "day",
     };
-    let of_customer = if customer.is_some() { "AND customer = $3" } else { "" };
+    let mut values: Vec<Value> = vec![slice.from.into(), slice.to.into()];
+    let mut only = String::new();
+    for (column, wanted) in [
+        ("customer", &slice.customer),
+        ("agent", &slice.agent),
+        ("provider", &slice.provider),
+        ("model", &slice.model),
+        ("action", &slice.action),
+    ] {
+        if let Some(wanted) = wanted {
+            values.push(wanted.as_str().into());
+            only += &format!(" AND {column} = ${}", values.len());
+        }
+    }
     let sum = |column: &str| format!("CAST(SUM({column}) AS BIGINT)");
     let sql = format!(
-        "SELECT CAST({key} AS TEXT), currency, bucket, {}, {}, {}, {}, {} FROM daily_figures \
-         WHERE day >= $1 AND day < $2 {of_customer} GROUP BY {key}, currency, bucket ORDER BY {key}, currency, bucket",
+        "SELECT CAST({key} AS TEXT), currency, bucket, {}, {}, {}, {}, {}, {} FROM daily_figures \
+         WHERE day >= $1 AND day < $2{only} GROUP BY {key}, currency, bucket ORDER BY {key}, currency, bucket",
         sum("attempts"),
         sum("unknown_costs"),
         sum("cost_nanos"),
+        sum("other_cost_nanos"),
         sum("outcomes"),
         sum("revenue_nanos"),
     );
-    let mut values: Vec<Value> = vec![from.into(), to.into()];
-    values.extend(customer.map(Value::from));
     let rows = all(&store.db, &sql, values).await?;
     rows.iter()
         .map(|row| {
@@ -120,8 +158,9 @@ pub async fn sums(
                     attempts: row.try_get_by_index(3)?,
                     unknown_costs: row.try_get_by_index(4)?,
                     cost_nanos: row.try_get_by_index(5)?,
-                    outcomes: row.try_get_by_index(6)?,
-                    revenue_nanos: row.try_get_by_index(7)?,
+                    other_cost_nanos: row.try_get_by_index(6)?,
+                    outcomes: row.try_get_by_index(7)?,
+                    revenue_nanos: row.try_get_by_index(8)?,
                 },
             })
         })

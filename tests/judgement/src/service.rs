@@ -36,6 +36,7 @@ pub fn attempt_fact(attempt: &Attempt) -> Fact {
         failure_reason: same(&attempt.failure_reason),
         agent: attempt.agent.clone(),
         action: attempt.action.clone(),
+        provider: attempt.provider.clone(),
         model: attempt.model.clone(),
         cost: Cost { model_nanos: cost.known.then_some(cost.nanos), other_nanos: 0, currency: Currency::USD },
         value: money(attempt.value.as_ref()),

@@ -379,6 +379,7 @@ fn attempt(status: Status, action: &str) -> Said {
         failure_reason: None,
         agent: "bot".into(),
         action: action.into(),
+        provider: "openai".into(),
         model: "gpt-4o".into(),
         cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::USD },
         value: None,

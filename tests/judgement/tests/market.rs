@@ -48,6 +48,7 @@ fn fact(number: usize, (hour, told): Told) -> Fact {
             failure_reason: None,
             agent: "bot".into(),
             action: if more.is_empty() { "support.resolution".into() } else { more.into() },
+            provider: "openai".into(),
             model: "gpt-4o".into(),
             cost: Cost { model_nanos: None, other_nanos: 0, currency: Currency::USD },
             value: None,

@@ -19,6 +19,7 @@ pub(crate) fn attempt(at: i64, id: &str, status: Status) -> Fact {
         failure_reason: None,
         agent: "resolver".into(),
         action: "support.resolution".into(),
+        provider: "openai".into(),
         model: "gpt-4o".into(),
         cost: Cost { model_nanos: Some(5_000_000), other_nanos: 0, currency: Currency::USD },
         value: None,

@@ -2,7 +2,7 @@
 
 use super::{currency_name, exact, grouped};
 use crate::chart::{Chart, MOST_DAYS};
-use crate::failure_cost::{FailureCost, Row};
+use crate::failure_cost::{FailureCost, GROUPINGS, Row};
 use crate::rate::Rate;
 use crate::text::rounded;
 use askama::Template;
@@ -31,7 +31,7 @@ struct Page<'a> {
     currencies: Vec<InCurrency<'a>>,
     losses: Vec<Loss<'a>>,
     columns: &'static [Column],
-    groupings: [&'static str; 5],
+    groupings: Vec<&'static str>,
 }
 
 /// The failure-cost report: `trend` is the same by day, `reasons` the same by reason, `unknown` whatever has no
@@ -56,7 +56,7 @@ pub fn failure_cost(
         currencies: currencies.collect(),
         losses: losses(reasons),
         columns: &COLUMNS,
-        groupings: ["customer", "agent", "model", "reason", "day"],
+        groupings: GROUPINGS.iter().map(|(name, _)| *name).collect(),
     };
     page.render()
 }

@@ -13,8 +13,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
 use verdict_domain::time::day_text;
+use verdict_reports::Query;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
-use verdict_reports::{Query, group_by};
 use verdict_store::figures::GroupBy;
 use verdict_store::{alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
 
@@ -157,10 +157,10 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
     let unknown = attempts::unknown_costs(&door.store).await?;
     let filter = Filter {
-        from: day_text(query.from),
-        to: day_text(query.to),
-        by: params.by.clone().filter(|by| group_by(by).is_some()).unwrap_or_else(|| "customer".into()),
-        customer: query.customer.clone(),
+        from: day_text(query.of.from),
+        to: day_text(query.of.to),
+        by: report.by.clone(),
+        customer: query.of.customer.clone(),
     };
     shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
 }

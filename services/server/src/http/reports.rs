@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use verdict_domain::period;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
 use verdict_reports::{FailureCost, Query, csv, group_by, xlsx};
+use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
 /// What to report.
@@ -19,10 +20,18 @@ pub(super) struct ReportParams {
     pub from: Option<String>,
     /// The first UTC day after. Default: tomorrow.
     pub to: Option<String>,
-    /// `customer` (default), `agent`, `model`, `reason` or `day`.
+    /// `customer` (default), `agent`, `provider`, `model`, `action`, `reason` or `day`.
     pub by: Option<String>,
-    /// One customer only.
+    /// Of this customer only.
     pub customer: Option<String>,
+    /// Of this agent only.
+    pub agent: Option<String>,
+    /// Of this provider's models only: no outcomes, no revenue.
+    pub provider: Option<String>,
+    /// Of this model only.
+    pub model: Option<String>,
+    /// Of this kind of outcome only.
+    pub action: Option<String>,
     /// `json` (default), `csv` or `xlsx`.
     pub format: Option<String>,
 }
@@ -45,9 +54,17 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
         return Err(format!("to: {} is not after {}", day_text(to), day_text(from)));
     }
     let by = params.by.as_deref().filter(|by| !by.is_empty()).unwrap_or("customer");
-    let by =
-        group_by(by).ok_or_else(|| format!("by: `{by}` is not customer, agent, model, reason or day"))?;
-    Ok(Query { from, to, customer: params.customer.clone().filter(|customer| !customer.is_empty()), by })
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let of = Slice {
+        from,
+        to,
+        customer: given(&params.customer),
+        agent: given(&params.agent),
+        provider: given(&params.provider),
+        model: given(&params.model),
+        action: given(&params.action),
+    };
+    Ok(Query { of, by: group_by(by)? })
 }
 
 /// What failure costs: from the daily roll-ups.

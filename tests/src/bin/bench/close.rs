@@ -160,11 +160,11 @@ async fn voids(db: &DatabaseConnection) {
 
 /// The revenue of what is on no invoice yet.
 async fn figures(db: &DatabaseConnection) {
-    let sql = "INSERT INTO daily_figures (customer, day, agent, model, currency, bucket, reason, attempts, \
-               unknown_costs, cost_nanos, outcomes, revenue_nanos) \
-               SELECT customer, effective_at / 86400000000, 'agent-1', 'gpt-5-mini', 'USD', 'revenue', '-', 0, 0, 0, 0, \
+    let sql = "INSERT INTO daily_figures (customer, day, agent, provider, model, action, currency, bucket, reason, attempts, \
+               unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos) \
+               SELECT customer, effective_at / 86400000000, 'agent-1', '-', 'gpt-5-mini', action, 'USD', 'revenue', '-', 0, 0, 0, 0, 0, \
                CAST(SUM(amount_nanos) AS BIGINT) FROM charges WHERE invoice_id IS NULL \
-               GROUP BY customer, effective_at / 86400000000";
+               GROUP BY customer, effective_at / 86400000000, action";
     db.execute_unprepared(sql).await.unwrap();
 }
 
