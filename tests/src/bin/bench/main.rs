@@ -1,13 +1,14 @@
 //! The intake, measured beside what bounds it, in one run on one machine: a consumer that does nothing, a bare batched
 //! insert, and Verdict with everything switched on. Rates drift with the machine; the ratios are the figures. And webhook
 //! deliveries at a fixed rate, on both databases, while what they say is judged beside: how long the answers take. And a
-//! month of a million outcomes, closed.
+//! month of a million outcomes, closed. And pages and reports over ten million attempts.
 //!
-//! Prints a table and writes `intake.json`, `deliveries.json` and `close.json` in `target/bench`. Ends with an error if
+//! Prints a table and writes `intake.json`, `deliveries.json`, `close.json` and `figures.json` in `target/bench`. Ends with an error if
 //! the service's figures are wrong, or if it misses what it promises.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_arithmetic, clippy::cast_precision_loss)]
 
 mod close;
+mod figures;
 
 use clap::{Parser, ValueEnum};
 use futures_util::StreamExt;
@@ -41,7 +42,13 @@ struct Arguments {
     /// For how many seconds.
     #[arg(long, default_value = "60")]
     delivery_seconds: u32,
-    /// Measures only one of the three.
+    /// Attempts that pages and reports are asked about.
+    #[arg(long, default_value = "10000000")]
+    figures_attempts: usize,
+    /// On which databases.
+    #[arg(long, value_delimiter = ',', default_value = "postgres,sqlite")]
+    figures_databases: Vec<String>,
+    /// Measures only one of the four.
     #[arg(long)]
     only: Option<Round>,
 }
@@ -51,6 +58,7 @@ enum Round {
     Intake,
     Deliveries,
     Close,
+    Figures,
 }
 
 const BATCH: usize = 2_000;
@@ -79,6 +87,12 @@ async fn main() {
         let measured = close::measure().await;
         std::fs::write("target/bench/close.json", format!("{measured:#}\n")).unwrap();
         close::assert_promised(&measured);
+    }
+    if measures(Round::Figures) {
+        let databases: Vec<&str> = arguments.figures_databases.iter().map(String::as_str).collect();
+        let measured = figures::measure(arguments.figures_attempts, &databases).await;
+        std::fs::write("target/bench/figures.json", format!("{measured:#}\n")).unwrap();
+        figures::assert_promised(&measured);
     }
 }
 
