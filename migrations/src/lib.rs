@@ -50,6 +50,7 @@ impl MigratorTrait for Migrator {
             "0023_trials",
             "0024_buckets",
             "0025_indexes",
+            "0029_prices",
         ]
     }
 }
