@@ -34,6 +34,14 @@ pub(super) fn card(provider: &str, model: &str, at: Timestamp, tier: ServiceTier
     (card != standard).then_some(card)
 }
 
+/// The providers and models of the book, by their ids.
+pub(super) fn models() -> impl Iterator<Item = (String, String)> {
+    let providers = Calculator::bundled().providers();
+    providers.flat_map(|provider| {
+        provider.models().map(move |model| (provider.id().to_string(), model.id().to_string()))
+    })
+}
+
 /// What the book is asked for.
 struct Asked<'a> {
     provider: &'a str,
