@@ -170,7 +170,8 @@ fn a_diff_shows_what_changes_for_what_was_used() {
         "cache_read_input_token_cost": 1.25e-06, "output_cost_per_token": 1e-05},
       "house-model": {"mode": "chat", "litellm_provider": "acme-ai", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}
     }"#;
-    let (other, _) = PriceBook::of_litellm("litellm/1", "abc", file).unwrap_or_else(|fault| panic!("{fault}"));
+    let (other, _) =
+        PriceBook::of_litellm("litellm/1", "abc", file).unwrap_or_else(|fault| panic!("{fault}"));
     let used = |provider: &str, model: &str| verdict_store::prices::Used {
         provider: provider.into(),
         model: model.into(),
@@ -186,11 +187,16 @@ fn a_diff_shows_what_changes_for_what_was_used() {
     ];
     let now = at("2026-11-20T00:00:00Z");
     let seen = compare::diff(&PriceBook::new(), &other, &models, now);
-    let changes: Vec<_> = seen.changes.iter().map(|change| (change.change.as_str(), change.model.as_str())).collect();
+    let changes: Vec<_> =
+        seen.changes.iter().map(|change| (change.change.as_str(), change.model.as_str())).collect();
     assert_eq!(changes, [("gains", "house-model"), ("loses", "gpt-4o-mini"), ("changes", "gpt-5")]);
     assert_eq!((seen.same, seen.unpriced), (1, 1));
     // What is written to the cache costs what input costs.
-    let units: Vec<_> = seen.changes[2].units.iter().map(|unit| (unit.unit.as_str(), unit.old.as_deref(), unit.new.as_deref())).collect();
+    let units: Vec<_> = seen.changes[2]
+        .units
+        .iter()
+        .map(|unit| (unit.unit.as_str(), unit.old.as_deref(), unit.new.as_deref()))
+        .collect();
     assert_eq!(
         units,
         [
@@ -200,7 +206,8 @@ fn a_diff_shows_what_changes_for_what_was_used() {
         ]
     );
     // Its digest is that of what was seen: the same for more attempts, another for another change.
-    let more: Vec<_> = models.iter().cloned().map(|used| verdict_store::prices::Used { attempts: 4, ..used }).collect();
+    let more: Vec<_> =
+        models.iter().cloned().map(|used| verdict_store::prices::Used { attempts: 4, ..used }).collect();
     assert_eq!(compare::diff(&PriceBook::new(), &other, &more, now).digest, seen.digest);
     assert_ne!(compare::diff(&PriceBook::new(), &other, &models[1..], now).digest, seen.digest);
 }

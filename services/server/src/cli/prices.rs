@@ -237,7 +237,8 @@ pub(super) async fn run(store: &Store, command: Prices) -> Outcome {
 async fn list(store: &Store) -> Outcome {
     let (listed, activations) = books::list(store).await?;
     for book in listed {
-        let from = book.imported.map_or("built in".to_string(), |by| format!("imported {} by {}", by.at, by.by));
+        let from =
+            book.imported.map_or("built in".to_string(), |by| format!("imported {} by {}", by.at, by.by));
         let state = if book.is_active { "active" } else { "-" };
         println!("{}  {}  {state}  {from}", book.id, book.digest);
     }

@@ -73,7 +73,15 @@ const fn usd(micros: i64) -> Option<i64> {
 
 #[test]
 fn prices_are_read_exactly() {
-    let standard = [usd(1_250_000), usd(125_000), usd(1_250_000), usd(1_250_000), usd(10_000_000), usd(10_000_000), Some(0)];
+    let standard = [
+        usd(1_250_000),
+        usd(125_000),
+        usd(1_250_000),
+        usd(1_250_000),
+        usd(10_000_000),
+        usd(10_000_000),
+        Some(0),
+    ];
     assert_eq!(rates("openai", "gpt-5", ServiceTier::Standard, 1), Some(standard));
     assert_eq!(rates("OpenAI", "GPT-5", ServiceTier::Standard, 1), Some(standard));
     assert_eq!(rates("openai", "gpt-5-no-such", ServiceTier::Standard, 1), None);
@@ -93,7 +101,8 @@ fn prices_are_read_exactly() {
 
 #[test]
 fn a_service_without_a_price_is_unknown_not_standard() {
-    let flex = [usd(625_000), usd(62_500), usd(625_000), usd(625_000), usd(5_000_000), usd(5_000_000), Some(0)];
+    let flex =
+        [usd(625_000), usd(62_500), usd(625_000), usd(625_000), usd(5_000_000), usd(5_000_000), Some(0)];
     assert_eq!(rates("openai", "gpt-5", ServiceTier::Flex, 1), Some(flex));
     // What is read from the cache has a price of its own in the standard service, and none in the batch.
     let batch = [usd(625_000), None, usd(625_000), usd(625_000), usd(5_000_000), usd(5_000_000), Some(0)];
@@ -108,12 +117,29 @@ fn a_service_without_a_price_is_unknown_not_standard() {
 #[test]
 fn sizes_have_their_own_prices() {
     let model = "anthropic.claude-sonnet-4-5-20250929-v1:0";
-    let low = [usd(3_000_000), usd(300_000), usd(3_750_000), usd(6_000_000), usd(15_000_000), usd(15_000_000), Some(0)];
-    let high = [usd(6_000_000), usd(600_000), usd(7_500_000), usd(12_000_000), usd(22_500_000), usd(22_500_000), Some(0)];
+    let low = [
+        usd(3_000_000),
+        usd(300_000),
+        usd(3_750_000),
+        usd(6_000_000),
+        usd(15_000_000),
+        usd(15_000_000),
+        Some(0),
+    ];
+    let high = [
+        usd(6_000_000),
+        usd(600_000),
+        usd(7_500_000),
+        usd(12_000_000),
+        usd(22_500_000),
+        usd(22_500_000),
+        Some(0),
+    ];
     assert_eq!(rates("aws", model, ServiceTier::Standard, 200_000), Some(low));
     assert_eq!(rates("aws", model, ServiceTier::Standard, 200_001), Some(high));
     // The batch has no price above 200,000, where the standard service has another.
-    let batch = card("aws", model, ServiceTier::Batch).map(|card| (card.rates(200_000).input, card.rates(200_001).input));
+    let batch = card("aws", model, ServiceTier::Batch)
+        .map(|card| (card.rates(200_000).input, card.rates(200_001).input));
     assert_eq!(batch, Some((usd(1_500_000), None)));
     // xAI's begins at the threshold.
     let grok = |input| rates("x-ai", "grok-4", ServiceTier::Standard, input).map(|rates| rates[0]);
@@ -137,7 +163,8 @@ fn ranges_and_reasoning_and_requests_are_read() {
     // Beyond the last range it is as in the last.
     assert_eq!(qwen(2_000_000), qwen(256_001));
     let usage = Usage { input: Some(10), output: Some(100), ..Usage::default() };
-    let cost = card("perplexity", "pplx-7b-online", ServiceTier::Standard).and_then(|card| card.cost_nanos(&usage));
+    let cost =
+        card("perplexity", "pplx-7b-online", ServiceTier::Standard).and_then(|card| card.cost_nanos(&usage));
     assert_eq!(cost, Some(5_000_000 + 100 * 280));
 }
 
@@ -178,7 +205,8 @@ fn what_cannot_be_read_is_listed_and_has_no_price() {
     let (book, reading) = read();
     assert_eq!((reading.priced, reading.skipped), (9, 3));
     assert_eq!(reading.shadowed, ["gemini-9"]);
-    let reasons: Vec<_> = reading.unread.iter().map(|unread| (unread.entry.as_str(), unread.reason.as_str())).collect();
+    let reasons: Vec<_> =
+        reading.unread.iter().map(|unread| (unread.entry.as_str(), unread.reason.as_str())).collect();
     let starts = [
         ("odd/negative", "input_cost_per_token: `-1e-06` is no price"),
         ("odd/text", "input_cost_per_token: `\"1e-06\"` is no price"),
