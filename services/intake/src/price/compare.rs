@@ -42,7 +42,7 @@ pub struct ModelChange {
     /// How many attempts called it, where attempts were looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i64>,
-    /// `changes`, `gains` a price, `loses` its price.
+    /// `changes`, `gains` a price, `loses` its price; `differs` between two books.
     pub change: String,
     /// Which prices.
     pub units: Vec<UnitChange>,
@@ -143,7 +143,7 @@ pub fn disagreements(book: &PriceBook, other: &PriceBook, at: Timestamp) -> Comp
                 model: model.clone(),
                 service_tier: tier,
                 attempts: None,
-                change: "changes".into(),
+                change: "differs".into(),
                 units,
             });
         }
