@@ -59,6 +59,18 @@ stored_as_text!(Status {
     Failed = "failed",
     HandedOff = "handed_off",
 });
+stored_as_text!(ServiceTier {
+    Standard = "standard",
+    Flex = "flex",
+    Balanced = "balanced",
+    Priority = "priority",
+    Fast = "fast",
+    Ultrafast = "ultrafast",
+    Batch = "batch",
+    Scale = "scale",
+    Reserved = "reserved",
+    Performance = "performance",
+});
 stored_as_text!(FailureReason {
     AgentError = "agent_error",
     ProviderError = "provider_error",
@@ -67,6 +79,39 @@ stored_as_text!(FailureReason {
     ToolError = "tool_error",
     Refused = "refused",
 });
+
+/// Which of its services the provider answered with: one model has other prices in another. A sender that names none
+/// means the standard one.
+///
+/// The names are those of OpenAI (`auto`, `default`, `flex`, `scale`, `priority`, `fast`), Anthropic (`standard`,
+/// `standard_only`, `priority`, `batch`), Amazon Bedrock (`default`, `flex`, `priority`, `reserved`), Groq (`on_demand`, `flex`,
+/// `performance`), and those that LiteLLM's price book has besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTier {
+    /// What is served where nobody asks for something else.
+    #[serde(alias = "default", alias = "auto", alias = "standard_only", alias = "on_demand")]
+    Standard,
+    /// Cheaper and slower.
+    Flex,
+    /// Between flex and standard.
+    Balanced,
+    /// Dearer and faster.
+    Priority,
+    /// Another name of some vendors for a dearer and faster one.
+    Fast,
+    /// Faster still.
+    Ultrafast,
+    /// Answered within hours.
+    #[serde(alias = "batches")]
+    Batch,
+    /// Units bought beforehand (OpenAI).
+    Scale,
+    /// Units bought beforehand (Amazon).
+    Reserved,
+    /// Groq's dearer and faster one.
+    Performance,
+}
 
 /// Token counts; `None` is unknown, not zero. Cached and cache-write tokens are part of `input`,
 /// reasoning tokens of `output` (OpenTelemetry's GenAI conventions).
@@ -78,10 +123,43 @@ pub struct Usage {
     pub cached_input: Option<i64>,
     /// Of these, written to the provider's cache.
     pub cache_write: Option<i64>,
+    /// Of the written ones, those to be kept for an hour: they cost more. The others are kept for minutes.
+    pub cache_write_1h: Option<i64>,
     /// All output tokens.
     pub output: Option<i64>,
     /// Of these, reasoning.
     pub reasoning: Option<i64>,
+}
+
+impl ServiceTier {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Standard,
+        Self::Flex,
+        Self::Balanced,
+        Self::Priority,
+        Self::Fast,
+        Self::Ultrafast,
+        Self::Batch,
+        Self::Scale,
+        Self::Reserved,
+        Self::Performance,
+    ];
+
+    /// Reads a name as a sender writes it. The error says which there are.
+    pub fn read(name: &str) -> Result<Self, String> {
+        let tier = match name {
+            "default" | "auto" | "standard_only" | "on_demand" => Some(Self::Standard),
+            "batches" => Some(Self::Batch),
+            name => Self::parse(name),
+        };
+        tier.ok_or_else(|| {
+            let known = Self::ALL.map(|tier| format!("`{}`", tier.as_str())).join(", ");
+            format!(
+                "`{name}` is not a service tier: there are {known} (and `default` and `auto` for `standard`)"
+            )
+        })
+    }
 }
 
 /// What an attempt cost: the known part, and whether the model's part is known.
@@ -120,6 +198,8 @@ pub struct Attempt {
     pub provider: String,
     /// The model as the provider names it.
     pub model: String,
+    /// Which of its services it answered with, if the sender said so.
+    pub service_tier: Option<ServiceTier>,
     /// What the provider counted.
     pub usage: Usage,
     /// Whether the sender estimated these counts, rather than the provider counting them.
@@ -128,7 +208,7 @@ pub struct Attempt {
     pub cost: Cost,
     /// What the outcome is worth that it works toward, as its sender says; never negative.
     pub value: Option<Money>,
-    /// Where the model's cost is from: `reported`, a price book's version, or `None` when unknown.
+    /// Where the model's cost is from: `reported`, a price book with its digest, an override, or `None` when unknown.
     pub price_source: Option<String>,
     /// When it began.
     pub started_at: Timestamp,

@@ -1,6 +1,6 @@
 //! From the event as sent to the fact as stored: what the types cannot check, and the cost.
 
-use crate::price::{BOOK_VERSION, PriceBook};
+use crate::price::{PriceBook, Priced};
 use crate::wire::AttemptEvent;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ pub(crate) fn accept(event: AttemptEvent, book: &PriceBook, now: Timestamp) -> R
         action: event.action,
         provider: event.provider,
         model: event.model,
+        service_tier: event.service_tier,
         usage,
         usage_estimated: event.usage.is_some_and(|usage| usage.estimated),
         cost,
@@ -71,6 +72,7 @@ fn usage(event: &AttemptEvent) -> Result<Usage, String> {
         input: count(sent.input_tokens),
         cached_input: count(sent.cached_input_tokens),
         cache_write: count(sent.cache_write_tokens),
+        cache_write_1h: count(sent.cache_write_1h_tokens),
         output: count(sent.output_tokens),
         reasoning: count(sent.reasoning_tokens),
     };
@@ -78,6 +80,10 @@ fn usage(event: &AttemptEvent) -> Result<Usage, String> {
     if usage.input.is_some_and(|input| parts > input) {
         let fault =
             "usage.input_tokens: is less than its cached and cache-write tokens; it must include them";
+        return Err(fault.into());
+    }
+    if usage.cache_write_1h.unwrap_or(0) > usage.cache_write.unwrap_or(0) {
+        let fault = "usage.cache_write_tokens: is less than those kept for an hour; it must include them";
         return Err(fault.into());
     }
     if usage.output.is_some_and(|output| usage.reasoning.unwrap_or(0) > output) {
@@ -95,8 +101,11 @@ fn cost(event: &AttemptEvent, usage: &Usage, book: &PriceBook) -> Result<(Cost, 
             (Some(nanos), currency, Some("reported".to_string()))
         }
         None => {
-            let nanos = book.cost_nanos(&event.provider, &event.model, event.started_at, usage);
-            (nanos, Currency::USD, nanos.map(|_| BOOK_VERSION.to_string()))
+            let (at, tier) = (event.started_at, event.service_tier);
+            match book.cost_nanos(&event.customer, &event.provider, &event.model, at, usage, tier) {
+                Some(Priced { nanos, source }) => (Some(nanos), Currency::USD, Some(source)),
+                None => (None, Currency::USD, None),
+            }
         }
     };
     let mut other_nanos = 0_i64;

@@ -21,7 +21,11 @@ mod telemetry;
 mod wire;
 
 pub use litellm::{LITELLM, decode_logs};
-pub use price::{BOOK_VERSION, PriceBook};
+pub use price::books::{self, BookError};
+pub use price::{
+    BOOK_DIGEST, BOOK_VERSION, Card, Compared, Diff, Found, ModelChange, OverrideRequest, PriceBook, Priced,
+    PricesRequest, Rates, Reading, UNITS, UnitChange, Unread, disagreements, tell_override,
+};
 pub use record::{Message, Outcome, Parking, record, record_messages, record_or_park, replay};
 pub use spans::{Export, SPAN, decode_export, encode_answer, otlp};
 pub use table::{CSV, Record, Records, Table, column_names};

@@ -48,6 +48,10 @@ struct Log {
     #[serde(default)]
     cache_write_tokens: Option<u64>,
     #[serde(default)]
+    cache_write_1h_tokens: Option<u64>,
+    #[serde(default)]
+    service_tier: Option<String>,
+    #[serde(default)]
     reasoning_tokens: Option<u64>,
     #[serde(default)]
     billing: BTreeMap<String, String>,
@@ -62,6 +66,10 @@ struct Depths {
     error_information: Value,
     #[serde(default)]
     response_cost_failure_debug_info: Value,
+    #[serde(default)]
+    cost_breakdown: Value,
+    #[serde(default)]
+    model_parameters: Value,
 }
 
 /// Reads what was posted: one log, an array of them, or one a line. The error says what is wrong with it as a whole.
@@ -136,6 +144,16 @@ impl Log {
         self.cache_write_tokens = prompt["cache_creation_tokens"]
             .as_u64()
             .or_else(|| usage["cache_creation_input_tokens"].as_u64());
+        self.cache_write_1h_tokens =
+            prompt["cache_creation_token_details"]["ephemeral_1h_input_tokens"].as_u64();
+        // What LiteLLM billed by, then what the provider said, then what was asked for.
+        self.service_tier = [
+            &depths.cost_breakdown["service_tier"],
+            &usage["service_tier"],
+            &depths.model_parameters["service_tier"],
+        ]
+        .into_iter()
+        .find_map(text);
         self.reasoning_tokens = completion["reasoning_tokens"].as_u64();
     }
 
@@ -180,10 +198,12 @@ impl Log {
             action: billing("action").or_else(|| self.call_type.clone()),
             provider,
             model,
+            service_tier: self.service_tier.clone(),
             usage: Counts {
                 input: self.prompt_tokens,
                 cached_input: self.cached_tokens,
                 cache_write: self.cache_write_tokens,
+                cache_write_1h: self.cache_write_1h_tokens,
                 output: self.completion_tokens,
                 reasoning: self.reasoning_tokens,
             },
@@ -211,7 +231,7 @@ impl Log {
 
 /// A number as JSON writes it (`1.5e-05`) as a plain decimal, exact to 18 decimals. What is beyond them is cut off,
 /// which changes nothing of how it is rounded to the nano.
-fn decimal(number: &str) -> Option<String> {
+pub(crate) fn decimal(number: &str) -> Option<String> {
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (number, 0),

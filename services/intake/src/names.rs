@@ -19,6 +19,7 @@ pub(crate) enum About {
     Operation,
     Provider,
     Model,
+    ServiceTier,
     ResponseId,
     Error,
     Input,
@@ -29,7 +30,7 @@ pub(crate) enum About {
 }
 
 /// The names of each, the one that counts first first. No other attribute is read, or kept.
-const NAMES: [(About, &[&str]); 15] = [
+const NAMES: [(About, &[&str]); 16] = [
     // Ours, for whoever instruments an agent.
     (About::Customer, &["billing.customer_id"]),
     (About::Case, &["billing.case_id", "gen_ai.conversation.id", "session.id"]),
@@ -52,6 +53,17 @@ const NAMES: [(About, &[&str]); 15] = [
             "llm.response.model",
             "llm.request.model",
             "embedding.model_name",
+        ],
+    ),
+    // What answered counts before what was asked for.
+    (
+        About::ServiceTier,
+        &[
+            "openai.response.service_tier",
+            "gen_ai.openai.response.service_tier",
+            "gen_ai.response.service_tier",
+            "openai.request.service_tier",
+            "gen_ai.openai.request.service_tier",
         ],
     ),
     (About::ResponseId, &["gen_ai.response.id", "llm.response.id"]),

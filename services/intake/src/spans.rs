@@ -118,6 +118,8 @@ impl Span {
             input: self.count(About::Input),
             cached_input: self.count(About::CachedInput),
             cache_write: self.count(About::CacheWrite),
+            // No convention has a name for it yet.
+            cache_write_1h: None,
             output: self.count(About::Output),
             reasoning: self.count(About::Reasoning),
         }
@@ -190,6 +192,7 @@ impl Span {
         } else {
             call.provider = self.get(About::Provider);
             call.model = self.get(About::Model);
+            call.service_tier = self.on_span(About::ServiceTier).cloned();
             call.response_id = self.on_span(About::ResponseId).cloned();
             call.usage = self.counts();
         }

@@ -22,7 +22,7 @@ enum Cell {
 
 /// The columns, named by the fields of the event in JSON, with dots. `metadata.` goes before a key of one's own;
 /// `other_costs.0.` may also be `other_costs.1.` and so on.
-const COLUMNS: [(&str, Cell); 27] = [
+const COLUMNS: [(&str, Cell); 29] = [
     ("id", Cell::Text),
     ("customer", Cell::Text),
     ("case", Cell::Text),
@@ -30,9 +30,11 @@ const COLUMNS: [(&str, Cell); 27] = [
     ("action", Cell::Text),
     ("provider", Cell::Text),
     ("model", Cell::Text),
+    ("service_tier", Cell::Text),
     ("usage.input_tokens", Cell::Count),
     ("usage.cached_input_tokens", Cell::Count),
     ("usage.cache_write_tokens", Cell::Count),
+    ("usage.cache_write_1h_tokens", Cell::Count),
     ("usage.output_tokens", Cell::Count),
     ("usage.reasoning_tokens", Cell::Count),
     ("usage.estimated", Cell::Flag),

@@ -4,7 +4,7 @@
 use crate::names;
 use crate::wire::{AmountEvent, AttemptEvent, UsageEvent};
 use std::collections::BTreeMap;
-use verdict_domain::attempt::{FailureReason, Status};
+use verdict_domain::attempt::{FailureReason, ServiceTier, Status};
 use verdict_domain::time::Timestamp;
 
 /// An id has at most so many characters.
@@ -24,6 +24,8 @@ pub(crate) struct Call {
     /// As the instrumentation names it.
     pub provider: Option<String>,
     pub model: Option<String>,
+    /// Which of the provider's services answered, as it names it.
+    pub service_tier: Option<String>,
     pub usage: Counts,
     pub cost: Option<AmountEvent>,
     pub started_at: Timestamp,
@@ -41,6 +43,7 @@ pub(crate) struct Counts {
     pub input: Option<u64>,
     pub cached_input: Option<u64>,
     pub cache_write: Option<u64>,
+    pub cache_write_1h: Option<u64>,
     pub output: Option<u64>,
     pub reasoning: Option<u64>,
 }
@@ -61,6 +64,7 @@ impl Counts {
             input_tokens: whole(self.input, cached),
             cached_input_tokens: self.cached_input,
             cache_write_tokens: self.cache_write,
+            cache_write_1h_tokens: self.cache_write_1h,
             output_tokens: whole(self.output, self.reasoning.unwrap_or(0)),
             reasoning_tokens: self.reasoning,
             estimated: false,
@@ -98,6 +102,8 @@ pub(crate) fn event(call: Call) -> Result<AttemptEvent, String> {
         None if call.error.is_some() => Status::Failed,
         None => Status::Replied,
     };
+    let service_tier = call.service_tier.map(|name| ServiceTier::read(&name.trim().to_ascii_lowercase()));
+    let service_tier = service_tier.transpose().map_err(|fault| format!("service_tier: {fault}"))?;
     let error = call.error.filter(|_| status == Status::Failed);
     let mut metadata = call.metadata;
     let by_response = call.response_id.as_ref().map(|id| format!("response:{provider}:{id}"));
@@ -113,6 +119,7 @@ pub(crate) fn event(call: Call) -> Result<AttemptEvent, String> {
         action: call.action.filter(|text| !text.is_empty()).unwrap_or_else(|| "chat".into()),
         provider,
         model,
+        service_tier,
         usage: call.usage.event(),
         reported_cost: call.cost,
         other_costs: Vec::new(),

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
-use verdict_domain::attempt::{FailureReason, Status};
+use verdict_domain::attempt::{FailureReason, ServiceTier, Status};
 use verdict_domain::time::Timestamp;
 
 /// The protobuf form, as `proto/verdict/v1/attempt.proto` declares it.
@@ -58,6 +58,11 @@ pub struct AttemptEvent {
     /// The model as the provider names it.
     #[validate(length(min = 1, max = 128), custom(function = printable))]
     pub model: String,
+    /// Which of the provider's services answered: `standard` (also `default`, `auto`), `flex`, `balanced`, `priority`, `fast`,
+    /// `ultrafast`, `batch`, `scale`, `reserved` or `performance`. Absent is the standard one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub service_tier: Option<ServiceTier>,
     /// What the provider counted; absent is unknown, not zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
@@ -115,6 +120,10 @@ pub struct UsageEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(max = MAX_TOKENS))]
     pub cache_write_tokens: Option<u64>,
+    /// Of the written ones, those to be kept for an hour, not for minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(range(max = MAX_TOKENS))]
+    pub cache_write_1h_tokens: Option<u64>,
     /// All output tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(max = MAX_TOKENS))]
@@ -347,7 +356,9 @@ fn from_proto(attempt: proto::Attempt) -> Result<AttemptEvent, String> {
         proto::FailureReason::Refused => Some(FailureReason::Refused),
     };
     let text = |text: String| (!text.is_empty()).then_some(text);
+    let service_tier = text(attempt.service_tier).map(|name| ServiceTier::read(&name)).transpose();
     Ok(AttemptEvent {
+        service_tier: service_tier.map_err(|fault| format!("service_tier: {fault}"))?,
         started_at: time("started_at", attempt.started_at)?,
         ended_at: time("ended_at", attempt.ended_at)?,
         status,
@@ -363,6 +374,7 @@ fn from_proto(attempt: proto::Attempt) -> Result<AttemptEvent, String> {
             input_tokens: usage.input_tokens,
             cached_input_tokens: usage.cached_input_tokens,
             cache_write_tokens: usage.cache_write_tokens,
+            cache_write_1h_tokens: usage.cache_write_1h_tokens,
             output_tokens: usage.output_tokens,
             reasoning_tokens: usage.reasoning_tokens,
             estimated: usage.estimated,

@@ -5,7 +5,7 @@ use crate::cases::{self, CaseKey};
 use crate::connect::{Store, StoreError, Tx, all, known, read_money};
 use sea_orm::{QueryResult, Value};
 use std::collections::HashSet;
-use verdict_domain::attempt::{Attempt, Cost, FailureReason, Status};
+use verdict_domain::attempt::{Attempt, Cost, FailureReason, ServiceTier, Status};
 use verdict_domain::fact::{AttemptFact, Fact, Said};
 use verdict_domain::money;
 use verdict_domain::time::Timestamp;
@@ -20,9 +20,11 @@ const INSERT: Insert = Insert {
         ("action", Kind::Text),
         ("provider", Kind::Text),
         ("model", Kind::Text),
+        ("service_tier", Kind::TextOrNull),
         ("input_tokens", Kind::IntOrNull),
         ("cached_input_tokens", Kind::IntOrNull),
         ("cache_write_tokens", Kind::IntOrNull),
+        ("cache_write_1h_tokens", Kind::IntOrNull),
         ("output_tokens", Kind::IntOrNull),
         ("reasoning_tokens", Kind::IntOrNull),
         ("usage_estimated", Kind::Int),
@@ -82,9 +84,11 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
         attempt.action.into(),
         attempt.provider.into(),
         attempt.model.into(),
+        attempt.service_tier.map(ServiceTier::as_str).into(),
         usage.input.into(),
         usage.cached_input.into(),
         usage.cache_write.into(),
+        usage.cache_write_1h.into(),
         usage.output.into(),
         usage.reasoning.into(),
         i64::from(attempt.usage_estimated).into(),

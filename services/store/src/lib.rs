@@ -29,6 +29,7 @@ pub mod meter;
 pub mod outbox;
 pub mod page_links;
 pub mod parked;
+pub mod prices;
 pub mod quarantine;
 pub mod reconcile;
 pub mod resolutions;
