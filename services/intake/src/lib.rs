@@ -24,7 +24,7 @@ pub use litellm::{LITELLM, decode_logs};
 pub use price::books::{self, BookError};
 pub use price::{
     BOOK_DIGEST, BOOK_VERSION, Card, Compared, Diff, Found, ModelChange, OverrideRequest, PriceBook, Priced,
-    PricesRequest, Rates, Reading, UNITS, UnitChange, Unread, disagreements, tell_override,
+    PricesRequest, Quote, Rates, Reading, Step, UNITS, UnitChange, Unread, disagreements, quotes, tell_override,
 };
 pub use record::{Message, Outcome, Parking, record, record_messages, record_or_park, replay};
 pub use spans::{Export, SPAN, decode_export, encode_answer, otlp};

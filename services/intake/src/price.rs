@@ -12,7 +12,7 @@ mod rates;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Compared, Diff, ModelChange, UnitChange, disagreements};
+pub use compare::{Compared, Diff, ModelChange, Quote, Step, UnitChange, disagreements, quotes};
 pub use genai::{BOOK_DIGEST, BOOK_VERSION};
 pub use litellm::{Reading, Unread};
 pub use overrides::{OverrideRequest, PricesRequest, tell_override};

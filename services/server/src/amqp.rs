@@ -1,6 +1,7 @@
 //! The queue: its topology, the consumer, and a small publisher.
 
 use crate::clock::Clock;
+use crate::prices::LivePrices;
 use crate::worker::Worker;
 use futures_util::StreamExt;
 use lapin::message::Delivery;
@@ -12,7 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 use std::sync::Arc;
 use std::time::Duration;
-use verdict_intake::{Message, PriceBook, record_messages};
+use verdict_intake::{Message, record_messages};
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError};
 
@@ -51,7 +52,7 @@ pub struct Intake {
     /// The service's time.
     pub clock: Clock,
     /// Prices.
-    pub book: Arc<PriceBook>,
+    pub prices: Arc<LivePrices>,
     /// Who is nudged when there are new facts.
     pub worker: Arc<Worker>,
     /// How messages are put together.
@@ -203,7 +204,7 @@ async fn record_batch(
     let messages: Vec<Message<'_>> = deliveries.iter().map(message).collect();
     let mut wait = Duration::from_millis(100);
     loop {
-        match record_messages(&intake.store, &intake.book, &messages, intake.clock.now()).await {
+        match record_messages(&intake.store, &intake.prices.now(), &messages, intake.clock.now()).await {
             Ok(_) => return Ok(last),
             Err(error) => {
                 tracing::warn!(%error, ?wait, messages = messages.len(), "could not record; trying again")

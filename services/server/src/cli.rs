@@ -7,6 +7,7 @@ mod disputes;
 mod evidence;
 mod import;
 mod invoices;
+mod prices;
 mod reconcile;
 mod sources;
 
@@ -23,7 +24,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use verdict_domain::contract::Contract;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
-use verdict_intake::PriceBook;
+use verdict_intake::books;
 use verdict_reports::{Query, csv, group_by, table};
 use verdict_store::figures::{GroupBy, Slice};
 use verdict_store::{Store, access, attempts, contracts, parked};
@@ -66,6 +67,9 @@ enum Command {
     /// Prepaid credits.
     #[command(subcommand)]
     Credits(credits::Credits),
+    /// Price books, and prices of one's own.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// What could not be processed.
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -256,6 +260,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Customers(command) => customers::run(&config, &store, command).await,
         Command::Invoices(command) => invoices::run(&config, &store, command).await,
         Command::Credits(command) => credits::run(&store, command).await,
+        Command::Prices(command) => prices::run(&store, command).await,
         Command::Estimate(command) => customers::estimate(&store, command).await,
         Command::Parked(command) => parked_things(&config, &store, command).await,
         Command::Sources(command) => sources::run(&config, &store, command).await,
@@ -384,7 +389,7 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
                 (Some(id), _) => vec![id],
                 _ => parked::list(store, 10_000).await?.into_iter().map(|item| item.id).collect(),
             };
-            let book = PriceBook::new();
+            let book = books::open_active(store).await?;
             // The steps are run by the service; here they are only given work.
             let sources = LiveSources::load(config, store).await?.now();
             let mut failed = 0;

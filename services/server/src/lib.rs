@@ -17,6 +17,7 @@ mod contract;
 pub mod http;
 pub mod inbox;
 mod page_link;
+pub mod prices;
 mod replay;
 pub mod serve;
 pub mod sources;

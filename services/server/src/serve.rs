@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TEST_CLOCK_SETTING};
 use crate::http::{self, Door};
 use crate::inbox::Inbox;
+use crate::prices::LivePrices;
 use crate::sources::LiveSources;
 use crate::worker::Worker;
 use clap::ValueEnum;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use verdict_domain::time::Timestamp;
-use verdict_intake::PriceBook;
+use verdict_intake::BookError;
 use verdict_store::{Store, StoreError, access};
 
 /// What a process does.
@@ -35,6 +36,9 @@ pub enum ServeError {
     /// The database was away or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The active price book cannot be read.
+    #[error("prices: {0}")]
+    Prices(#[from] BookError),
     /// The address cannot be listened on.
     #[error("HTTP: {0}")]
     Http(#[from] std::io::Error),
@@ -78,10 +82,11 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
     )?;
     worker.reconcile_every = config.reconcile_every;
     let worker = Arc::new(worker);
-    let book = Arc::new(PriceBook::new());
+    let prices = Arc::new(LivePrices::load(&store).await?);
 
     let mut tasks = JoinSet::new();
     tasks.spawn(sources.clone().keep_fresh(store.clone()));
+    tasks.spawn(prices.clone().keep_fresh(store.clone()));
     if roles.contains(&Role::Worker) {
         let worker = worker.clone();
         let tick = Duration::from_millis(config.worker_tick_ms);
@@ -96,7 +101,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let intake = Intake {
             store: store.clone(),
             clock: clock.clone(),
-            book: book.clone(),
+            prices: prices.clone(),
             worker: worker.clone(),
             batching,
         };
@@ -107,7 +112,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
         let door =
-            Door { store, clock, book, worker, sources, stripe_events, inbox, secure_cookies, public_url };
+            Door { store, clock, prices, worker, sources, stripe_events, inbox, secure_cookies, public_url };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

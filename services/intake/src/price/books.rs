@@ -118,6 +118,24 @@ pub async fn refreshed(
     }
 }
 
+/// Two books to be compared: the one that is built in and the active one, where none is named.
+pub async fn pair(
+    store: &Store,
+    book: Option<&str>,
+    other: Option<&str>,
+) -> Result<(PriceBook, PriceBook), BookError> {
+    let named = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(String::from);
+    let book = open(store, named(book).as_deref().unwrap_or(BOOK_VERSION)).await?;
+    let other = match named(other) {
+        Some(id) => open(store, &id).await?,
+        None => open_active(store).await?,
+    };
+    if book.id() == other.id() {
+        return Err(BookError::Invalid(format!("other: `{}` cannot be compared with itself: name another", other.id())));
+    }
+    Ok((book, other))
+}
+
 /// Imports LiteLLM's JSON, whole, under a name and a version. `false`: the very same is there already. Nothing is priced by it before
 /// it is activated.
 pub async fn import(

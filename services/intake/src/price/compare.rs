@@ -4,7 +4,7 @@ use super::rates::{Card, Rates, UNITS};
 use super::PriceBook;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use utoipa::ToSchema;
 use verdict_domain::attempt::ServiceTier;
@@ -149,6 +149,47 @@ pub fn disagreements(book: &PriceBook, other: &PriceBook, at: Timestamp) -> Comp
         }
     }
     Compared { book: book.id().into(), other: other.id().into(), agree, disagree }
+}
+
+/// What a model costs for calls of a size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Step {
+    /// From how many input tokens on.
+    pub from_input_tokens: i64,
+    /// US dollars per million tokens of each unit, `request` per request; null is unknown.
+    pub prices: BTreeMap<&'static str, Option<String>>,
+}
+
+/// What a model costs, and what says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Quote {
+    /// By which service.
+    #[schema(value_type = String)]
+    pub service_tier: ServiceTier,
+    /// A book's id with the beginning of its digest, or `override:` and the override's id.
+    pub source: String,
+    /// The prices, by the size of the input.
+    pub steps: Vec<Step>,
+}
+
+/// The prices of a model at a time by each of the provider's services that has some, for a customer.
+pub fn quotes(
+    book: &PriceBook,
+    customer: Option<&str>,
+    provider: &str,
+    model: &str,
+    at: Timestamp,
+) -> Vec<Quote> {
+    let quote = |tier: ServiceTier| {
+        let found = book.find(customer, provider, model, at, tier)?;
+        let step = |(from, rates): &(i64, Rates)| Step {
+            from_input_tokens: *from,
+            prices: UNITS.into_iter().zip(rates.by_unit().map(|price| price.map(dollars))).collect(),
+        };
+        let steps = found.card.steps().iter().map(step).collect();
+        Some(Quote { service_tier: tier, source: found.source, steps })
+    };
+    ServiceTier::ALL.into_iter().filter_map(quote).collect()
 }
 
 /// Where two cards differ by more than `rounding`, by unit and size. What differs just so for a smaller size is not told again.

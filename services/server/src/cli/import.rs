@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use verdict_intake::{
-    CSV, JSON, Outcome as Recorded, Parking, PriceBook, Record, Records, Table, column_names,
+    CSV, JSON, Outcome as Recorded, Parking, PriceBook, Record, Records, Table, books, column_names,
 };
 use verdict_store::Store;
 
@@ -171,7 +171,7 @@ pub(super) async fn run(store: &Store, database_url: &str, command: Import) -> O
     let Import::Attempts(command) = command;
     let name = command.file.clone().unwrap_or_default();
     let mut source = open(&command, &name, database_url)?;
-    let book = PriceBook::new();
+    let book = books::open_active(store).await?;
     let bar = source.length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     let style = "{wide_bar} {percent}% {msg}, {eta} left";
     bar.set_style(if source.length.is_some() {

@@ -77,7 +77,7 @@ pub(super) async fn post_attempts(
     let body = body.map_err(|error| Problem::unreadable(&error))?;
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let events = decode(content_type.unwrap_or(verdict_intake::JSON), &body);
-    let outcomes = verdict_intake::record(&door.store, &door.book, events, door.clock.now()).await?;
+    let outcomes = verdict_intake::record(&door.store, &door.prices.now(), events, door.clock.now()).await?;
     door.worker.nudge();
     let results = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Recorded => EventResult { status: "recorded", reason: None },

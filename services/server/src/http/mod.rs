@@ -11,6 +11,7 @@ mod evidence;
 mod litellm;
 mod operations;
 mod pages;
+mod prices;
 mod problem;
 mod reconcile;
 mod reports;
@@ -24,6 +25,7 @@ pub use access::{Scope, new_key};
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
+use crate::prices::LivePrices;
 use crate::sources::LiveSources;
 use crate::worker::Worker;
 use actix_web::dev::Service;
@@ -33,7 +35,6 @@ use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
-use verdict_intake::PriceBook;
 use verdict_resolution::Source;
 use verdict_store::Store;
 
@@ -45,7 +46,7 @@ pub struct Door {
     /// The service's time.
     pub clock: Clock,
     /// Prices.
-    pub book: Arc<PriceBook>,
+    pub prices: Arc<LivePrices>,
     /// Who is nudged when there are new facts.
     pub worker: Arc<Worker>,
     /// The sources of webhooks.
@@ -117,6 +118,14 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
+        .service(prices::list_books)
+        .service(prices::post_book)
+        .service(prices::get_diff)
+        .service(prices::post_activation)
+        .service(prices::get_prices)
+        .service(prices::get_disagreements)
+        .service(prices::list_overrides)
+        .service(prices::post_override)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
         .service(reconcile::get_reconciliation)

@@ -104,7 +104,7 @@ pub(super) async fn replay_parked(
 /// Tries a parked thing again.
 pub(super) async fn try_again(door: &Door, id: &str) -> Result<Replayed, StoreError> {
     let (sources, now) = (door.sources.now(), door.clock.now());
-    replay(&door.store, &door.book, &sources, Some(&door.worker), id, now).await
+    replay(&door.store, &door.prices.now(), &sources, Some(&door.worker), id, now).await
 }
 
 /// The time of the service.

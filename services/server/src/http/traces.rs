@@ -39,7 +39,7 @@ pub(super) async fn post_traces(
     let export = decode_export(content_type, &body).map_err(Problem::bad_request)?;
     let parking = Parking { reference: SPAN, headers: &|_| "{}".into() };
     let outcomes =
-        verdict_intake::record_or_park(&door.store, &door.book, export.events, parking, door.clock.now())
+        verdict_intake::record_or_park(&door.store, &door.prices.now(), export.events, parking, door.clock.now())
             .await?;
     door.worker.nudge();
     let count = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
