@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use verdict_intake::{BookError, PriceBook, books};
-use verdict_store::prices::{self, State};
 use verdict_store::Store;
+use verdict_store::prices::{self, State};
 
 /// How often a running service looks for changed prices.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -52,4 +52,3 @@ impl LivePrices {
         Ok(())
     }
 }
-

@@ -80,7 +80,8 @@ pub struct Activation {
 
 /// Makes a book the active one.
 pub async fn activate(tx: &Tx, activation: &Activation) -> Result<(), StoreError> {
-    let sql = "INSERT INTO price_activations (book, diff, activated_at, activated_by) VALUES ($1, $2, $3, $4)";
+    let sql =
+        "INSERT INTO price_activations (book, diff, activated_at, activated_by) VALUES ($1, $2, $3, $4)";
     let Activation { book, diff, at, by } = activation;
     run(&tx.tx, sql, [book.as_str().into(), diff.as_str().into(), at.0.into(), by.as_str().into()]).await?;
     Ok(())
@@ -241,8 +242,7 @@ fn read_override(row: &QueryResult) -> Result<(Override, Recorded), StoreError> 
         prices,
         note: row.try_get_by_index(14)?,
     };
-    let recorded =
-        Recorded { at: Timestamp(row.try_get_by_index(15)?), by: row.try_get_by_index(16)? };
+    let recorded = Recorded { at: Timestamp(row.try_get_by_index(15)?), by: row.try_get_by_index(16)? };
     Ok((new, recorded))
 }
 

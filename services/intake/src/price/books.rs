@@ -131,7 +131,10 @@ pub async fn pair(
         None => open_active(store).await?,
     };
     if book.id() == other.id() {
-        return Err(BookError::Invalid(format!("other: `{}` cannot be compared with itself: name another", other.id())));
+        return Err(BookError::Invalid(format!(
+            "other: `{}` cannot be compared with itself: name another",
+            other.id()
+        )));
     }
     Ok((book, other))
 }
@@ -212,8 +215,7 @@ pub async fn activate(
             diff.digest
         )));
     }
-    let activation =
-        Activation { book: book.id().into(), diff: diff.digest.clone(), at: now, by: by.into() };
+    let activation = Activation { book: book.id().into(), diff: diff.digest.clone(), at: now, by: by.into() };
     prices::activate(&tx, &activation).await?;
     tx.commit().await?;
     Ok(diff)

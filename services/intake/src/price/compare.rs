@@ -1,7 +1,7 @@
 //! Two books side by side: what an activation would change, and where two books disagree.
 
-use super::rates::{Card, Rates, UNITS};
 use super::PriceBook;
+use super::rates::{Card, Rates, UNITS};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,9 +194,13 @@ pub fn quotes(
 
 /// Where two cards differ by more than `rounding`, by unit and size. What differs just so for a smaller size is not told again.
 fn differences(old: Option<&Card>, new: Option<&Card>, rounding: i64) -> Vec<UnitChange> {
-    let sizes: BTreeSet<i64> =
-        [old, new].into_iter().flatten().flat_map(|card| card.steps().iter().map(|(from, _)| *from)).collect();
-    let at = |card: Option<&Card>, size: i64| card.map_or(Rates::default(), |card| card.rates(size)).by_unit();
+    let sizes: BTreeSet<i64> = [old, new]
+        .into_iter()
+        .flatten()
+        .flat_map(|card| card.steps().iter().map(|(from, _)| *from))
+        .collect();
+    let at =
+        |card: Option<&Card>, size: i64| card.map_or(Rates::default(), |card| card.rates(size)).by_unit();
     let mut changes = Vec::new();
     for (nth, unit) in UNITS.iter().enumerate() {
         let mut before = None;

@@ -92,8 +92,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
 impl LiteLlm {
     /// Reads a file. The error says what is wrong with it as a whole; an entry that cannot be read has no price and is listed.
     pub(super) fn read(content: &[u8]) -> Result<(Self, Reading), String> {
-        let Members(members) = serde_json::from_slice(content)
-            .map_err(|error| format!("not LiteLLM's price list, an object with an entry for each model: {error}"))?;
+        let Members(members) = serde_json::from_slice(content).map_err(|error| {
+            format!("not LiteLLM's price list, an object with an entry for each model: {error}")
+        })?;
         let mut reading = Reading::default();
         let mut seen = HashSet::new();
         let twice: HashSet<String> =
@@ -136,13 +137,7 @@ impl LiteLlm {
     }
 
     /// A model's prices at a time.
-    pub(super) fn card(
-        &self,
-        provider: &str,
-        model: &str,
-        at: Timestamp,
-        tier: ServiceTier,
-    ) -> Option<Card> {
+    pub(super) fn card(&self, provider: &str, model: &str, at: Timestamp, tier: ServiceTier) -> Option<Card> {
         let (provider, model) = (provider.trim().to_ascii_lowercase(), model.to_ascii_lowercase());
         let found = |provider: String| self.index.get(&(provider, model.clone()));
         let nth = found(provider.clone()).or_else(|| found(names::provider(&provider)))?;

@@ -99,9 +99,8 @@ pub fn read_override(sent: &OverrideRequest) -> Result<Override, String> {
             Ok(nanos) => Ok(nanos),
             Err(error) => Err(format!("prices.{field}: {error}")),
         };
-        let maybe = |field: &str, text: &Option<String>| {
-            text.as_ref().map(|text| price(field, text)).transpose()
-        };
+        let maybe =
+            |field: &str, text: &Option<String>| text.as_ref().map(|text| price(field, text)).transpose();
         Ok::<_, String>(OwnPrices {
             input: price("input", &prices.input)?,
             cached_input: maybe("cached_input", &prices.cached_input)?,
@@ -180,11 +179,10 @@ impl Overrides {
             return None;
         }
         let recorded = self.by_model.get(&(provider.to_ascii_lowercase(), model.to_ascii_lowercase()))?;
-        let in_force = |row: &Override| {
-            row.tier == tier && row.from <= at && row.to.is_none_or(|to| at < to)
-        };
+        let in_force = |row: &Override| row.tier == tier && row.from <= at && row.to.is_none_or(|to| at < to);
         let last = |of: Option<&str>| {
-            let row = |(row, _): &&(Override, Option<Arc<Card>>)| row.customer.as_deref() == of && in_force(row);
+            let row =
+                |(row, _): &&(Override, Option<Arc<Card>>)| row.customer.as_deref() == of && in_force(row);
             let (row, card) = recorded.iter().rev().find(row)?;
             card.as_ref().map(|card| (row.id.as_str(), card))
         };

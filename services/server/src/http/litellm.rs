@@ -45,7 +45,8 @@ pub(super) async fn post_litellm(
     let events = decode_logs(&body).map_err(Problem::bad_request)?;
     let parking = Parking { reference: LITELLM, headers: &|_| "{}".into() };
     let outcomes =
-        verdict_intake::record_or_park(&door.store, &door.prices.now(), events, parking, door.clock.now()).await?;
+        verdict_intake::record_or_park(&door.store, &door.prices.now(), events, parking, door.clock.now())
+            .await?;
     door.worker.nudge();
     let mut results = LogResults { recorded: 0, duplicate: 0, parked: 0, reason: None };
     for outcome in outcomes {

@@ -268,8 +268,7 @@ pub(super) async fn get_disagreements(
     params: web::Query<DisagreementParams>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let (book, other) =
-        books::pair(&door.store, params.book.as_deref(), params.other.as_deref()).await?;
+    let (book, other) = books::pair(&door.store, params.book.as_deref(), params.other.as_deref()).await?;
     let at = params.at.unwrap_or_else(|| door.clock.now());
     // It takes seconds of computing, which must not hold up the other requests.
     let compared = web::block(move || disagreements(&book, &other, at)).await;
@@ -319,8 +318,7 @@ pub(super) async fn post_override(
     caller.may(Scope::Admin)?;
     let body = body.map_err(|error| Problem::unreadable(&error))?;
     let request: OverrideRequest = read_json(&body).map_err(Problem::unprocessable)?;
-    let is_new =
-        books::record_override(&door.store, &request, door.clock.now(), &caller.author()).await?;
+    let is_new = books::record_override(&door.store, &request, door.clock.now(), &caller.author()).await?;
     door.prices.refresh(&door.store).await?;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.json(request))

@@ -38,9 +38,14 @@ pub(super) async fn post_traces(
     let content_type = header(CONTENT_TYPE).unwrap_or(verdict_intake::PROTOBUF);
     let export = decode_export(content_type, &body).map_err(Problem::bad_request)?;
     let parking = Parking { reference: SPAN, headers: &|_| "{}".into() };
-    let outcomes =
-        verdict_intake::record_or_park(&door.store, &door.prices.now(), export.events, parking, door.clock.now())
-            .await?;
+    let outcomes = verdict_intake::record_or_park(
+        &door.store,
+        &door.prices.now(),
+        export.events,
+        parking,
+        door.clock.now(),
+    )
+    .await?;
     door.worker.nudge();
     let count = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
     let (recorded, duplicate) = (count(&Outcome::Recorded), count(&Outcome::Duplicate));

@@ -133,7 +133,10 @@ impl Fields<'_> {
             for (unit, said) in level.iter_mut().enumerate() {
                 let (own, standard) = (self.said(unit, above, service)?, self.said(unit, above, "")?);
                 // A price for reasoning that is the output's only repeats it.
-                if unit == REASONING && standard == self.said(OUTPUT, above, "")? && (own.is_none() || own == standard) {
+                if unit == REASONING
+                    && standard == self.said(OUTPUT, above, "")?
+                    && (own.is_none() || own == standard)
+                {
                     continue;
                 }
                 if let Some(price) = own {
@@ -155,10 +158,14 @@ impl Fields<'_> {
         let mut steps = Vec::new();
         for (nth, tier) in tiers.into_iter().enumerate() {
             let of_tier = |fault: String| format!("tiered_pricing[{nth}].{fault}");
-            let range = tier.get("range").and_then(|raw| serde_json::from_str::<[&RawValue; 2]>(raw.get()).ok());
+            let range =
+                tier.get("range").and_then(|raw| serde_json::from_str::<[&RawValue; 2]>(raw.get()).ok());
             let bounds = range.and_then(|[from, to]| Some((tokens(from.get())?, tokens(to.get())?)));
-            let (from, to) = bounds.ok_or_else(|| of_tier("range: is no pair of numbers of tokens".into()))?;
-            if let Some(unknown) = tier.keys().find(|name| *name != "range" && !FIELDS.contains(&name.as_str())) {
+            let (from, to) =
+                bounds.ok_or_else(|| of_tier("range: is no pair of numbers of tokens".into()))?;
+            if let Some(unknown) =
+                tier.keys().find(|name| *name != "range" && !FIELDS.contains(&name.as_str()))
+            {
                 return Err(of_tier(format!("{unknown}: is not known")));
             }
             let fields = Fields(tier);
@@ -272,7 +279,9 @@ impl Entry {
         for (tier, ending) in SERVICES {
             let is_standard = tier == ServiceTier::Standard;
             // Steps by range are the standard service's; and one without a price for input has none.
-            if !is_standard && (tiers.is_some() || fields.price(&format!("{}{ending}", FIELDS[INPUT]))?.is_none()) {
+            if !is_standard
+                && (tiers.is_some() || fields.price(&format!("{}{ending}", FIELDS[INPUT]))?.is_none())
+            {
                 continue;
             }
             let levels = match &tiers {
@@ -318,7 +327,8 @@ impl Entry {
 
     /// Of two entries for one model, the lower comes first: in the order of [`PROVIDERS`], and what is named without a prefix.
     pub(super) fn rank(&self) -> (usize, bool) {
-        let theirs = PROVIDERS.iter().find(|(ours, _)| *ours == self.ours).map_or(&[][..], |(_, theirs)| theirs);
+        let theirs =
+            PROVIDERS.iter().find(|(ours, _)| *ours == self.ours).map_or(&[][..], |(_, theirs)| theirs);
         let place = theirs.iter().position(|provider| *provider == self.provider).unwrap_or(theirs.len());
         (place, self.name != self.model)
     }

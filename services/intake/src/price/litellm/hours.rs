@@ -62,7 +62,9 @@ impl OneOrMany {
         };
         let window = |text: &String| {
             let both = text.split_once('-').and_then(|(start, end)| Some((minute(start)?, minute(end)?)));
-            both.ok_or_else(|| format!("hours_utc: `{text}` is not such as `10:00-16:30`, at quarters of an hour"))
+            both.ok_or_else(|| {
+                format!("hours_utc: `{text}` is not such as `10:00-16:30`, at quarters of an hour")
+            })
         };
         texts.iter().map(window).collect()
     }
