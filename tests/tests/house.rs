@@ -208,6 +208,8 @@ fn the_price_book_is_named_by_the_version_that_is_built_in() {
     let entry = lock.split("[[package]]").find(|entry| entry.contains("name = \"genai-prices\"")).unwrap();
     let version = entry.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"');
     assert_eq!(verdict_intake::BOOK_VERSION, format!("genai-prices/{version}"));
+    let digest = entry.lines().find_map(|line| line.strip_prefix("checksum = ")).unwrap().trim_matches('"');
+    assert_eq!(verdict_intake::BOOK_DIGEST, digest);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn scope_of(path: &str) -> Option<&'static str> {
         "resolutions" => "resolve",
         "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
         "cases" | "chain" | "deliveries" | "provider-bills" | "reconciliation" | "reports" => "report",
-        "alerts" | "parked" | "quarantine" | "sources" | "test-clock" => "admin",
+        "alerts" | "parked" | "prices" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,
         _ => panic!("{path} is new: say here which scope it needs"),
     };

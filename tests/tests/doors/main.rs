@@ -18,6 +18,7 @@ mod litellm;
 mod meter_events;
 mod payloads;
 mod polling;
+mod prices;
 mod pricing;
 mod provider_bills;
 mod quarantine;

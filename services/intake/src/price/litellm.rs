@@ -6,6 +6,8 @@
 
 mod entry;
 mod hours;
+#[cfg(test)]
+mod tests;
 
 use super::rates::Card;
 use crate::names;

@@ -88,10 +88,18 @@ pub(super) async fn list_books(caller: Caller, door: web::Data<Door>) -> Result<
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImportParams {
-    /// Such as `litellm`.
-    pub name: String,
-    /// Such as `1.109.1`.
-    pub version: String,
+    /// Such as `litellm`, which is the default.
+    pub name: Option<String>,
+    /// Such as `1.109.1`. Must be there.
+    pub version: Option<String>,
+}
+
+/// A parameter that must be there. (Were it one by its type, its lack would be told to who may not even ask.)
+fn needed<'a>(field: &str, given: &'a Option<String>) -> Result<&'a str, Problem> {
+    given
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| Problem::unprocessable(format!("{field}: is missing")))
 }
 
 /// What was read of an imported book, and what its activation would change.
@@ -126,8 +134,8 @@ pub(super) async fn post_book(
     caller.may(Scope::Admin)?;
     let body = body.map_err(|error| Problem::unreadable(&error))?;
     let now = door.clock.now();
-    let imported =
-        books::import(&door.store, &params.name, &params.version, &body, now, &caller.author()).await?;
+    let (name, version) = (params.name.as_deref().unwrap_or("litellm"), needed("version", &params.version)?);
+    let imported = books::import(&door.store, name, version, &body, now, &caller.author()).await?;
     let (book, reading, is_new) = imported;
     let diff = books::changes(&door.store, None, &book, now).await?;
     let answer = ImportedBody { book: book.id().into(), digest: book.digest().into(), reading, diff };
@@ -141,8 +149,8 @@ pub(super) async fn post_book(
 pub(super) struct DiffParams {
     /// The first book. Default: the active one.
     pub from: Option<String>,
-    /// The second.
-    pub to: String,
+    /// The second. Must be there.
+    pub to: Option<String>,
 }
 
 /// What would change for the models that attempts of the last 90 days called, if one book took the place of another.
@@ -160,7 +168,7 @@ pub(super) async fn get_diff(
     params: web::Query<DiffParams>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let to = books::open(&door.store, &params.to).await?;
+    let to = books::open(&door.store, needed("to", &params.to)?).await?;
     let from = params.from.as_deref().filter(|from| !from.is_empty());
     Ok(HttpResponse::Ok().json(books::changes(&door.store, from, &to, door.clock.now()).await?))
 }
@@ -205,10 +213,10 @@ pub(super) async fn post_activation(
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PriceParams {
-    /// Who serves the model, such as `openai`.
-    pub provider: String,
-    /// The model, such as `gpt-5`.
-    pub model: String,
+    /// Who serves the model, such as `openai`. Must be there.
+    pub provider: Option<String>,
+    /// The model, such as `gpt-5`. Must be there.
+    pub model: Option<String>,
     /// At which time. Default: now.
     #[param(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
@@ -232,9 +240,9 @@ pub(super) async fn get_prices(
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
     let at = params.at.unwrap_or_else(|| door.clock.now());
-    let quoted = quotes(&door.prices.now(), params.customer.as_deref(), &params.provider, &params.model, at);
+    let (provider, model) = (needed("provider", &params.provider)?, needed("model", &params.model)?);
+    let quoted = quotes(&door.prices.now(), params.customer.as_deref(), provider, model, at);
     if quoted.is_empty() {
-        let (provider, model) = (&params.provider, &params.model);
         return Err(Problem::missing(format!("there is no price of `{model}` by `{provider}` at {at}")));
     }
     Ok(HttpResponse::Ok().json(quoted))
