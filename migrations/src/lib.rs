@@ -52,6 +52,7 @@ impl MigratorTrait for Migrator {
             "0025_indexes",
             "0026_figures",
             "0029_prices",
+            "0030_repricing_and_bills",
         ]
     }
 }

@@ -150,12 +150,12 @@ fn cell(name: &str) -> Option<Cell> {
     COLUMNS.iter().find(|(column, _)| *column == asked).map(|(_, cell)| *cell)
 }
 
-fn text(record: &[u8]) -> Result<&str, String> {
+pub(crate) fn text(record: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(record).map_err(|error| format!("not UTF-8: {error}"))
 }
 
 /// The cells of a record (RFC 4180).
-fn fields(record: &str) -> Result<Vec<Cow<'_, str>>, String> {
+pub(crate) fn fields(record: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut fields = Vec::new();
     let mut rest = record;
     loop {
@@ -291,6 +291,11 @@ impl<R: BufRead> Iterator for Records<R> {
 }
 
 impl Record {
+    /// Whether it was longer than a record can be.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The event of the record: a row of a table, or a line of JSON. What it is parked as is in
     /// `raw`: a row goes with its header.
     pub fn event(&self, table: Option<(&[u8], &Table)>) -> Event<'_> {

@@ -9,11 +9,12 @@ mod view;
 mod words;
 
 pub use text::text;
+pub(crate) use text::{changed_by, recorded_as};
 pub use told::explain_to_customer;
 pub(crate) use told::told_to_customer;
 pub use view::{
-    AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
-    HeldEpisode,
+    AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
+    Explanation, HeldEpisode,
 };
 pub(crate) use words::{Note, time};
 
@@ -252,8 +253,20 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
         recorded_at: event.recorded_at,
     };
     match (&event.beside, &fact.said) {
-        (Beside::Attempt { provider, price_source, details, started_at }, Said::Attempt(attempt)) => {
+        (
+            Beside::Attempt { provider, recorded_nanos, price_source, cost_changes, details, started_at },
+            Said::Attempt(attempt),
+        ) => {
             let code = attempt.cost.currency.code();
+            let changed = cost_changes.iter().map(|change| CostChangeView {
+                difference: AmountView::new(change.difference_nanos, code),
+                newly_known: change.newly_known,
+                book: change.book.clone(),
+                price_source: change.price_source.clone(),
+                at: change.at,
+                by: change.author.clone(),
+                repricing: change.repricing.clone(),
+            });
             view.attempt = Some(AttemptView {
                 agent: attempt.agent.clone(),
                 action: attempt.action.clone(),
@@ -261,6 +274,8 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
                 model: attempt.model.clone(),
                 started_at: *started_at,
                 model_cost: attempt.cost.model_nanos.map(|nanos| AmountView::new(nanos, code)),
+                cost_changes: changed.collect(),
+                recorded_model_cost: recorded_nanos.map(|nanos| AmountView::new(nanos, code)),
                 other_cost: AmountView::new(attempt.cost.other_nanos, code),
                 price_source: price_source.clone(),
                 details: json("details", details.as_deref())?,

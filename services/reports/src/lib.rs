@@ -1,14 +1,14 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export;
+//! derived, tables, CSV and XLSX; a provider's own bill beside them; the explanation of a case; counting cases again under another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
 //! Invariants:
 //! - Each attempt's cost is in exactly one column, so that the columns add up to the total, to the nano.
 //! - Money of two currencies is never added; a margin is shown only where cost and revenue are in one.
-//! - A cost that is unknown is counted beside the sums, never as zero.
+//! - A cost that is unknown is counted beside the sums, never as zero. A day without a bill is not one that cost nothing.
 //! - Confirmed and assumed outcomes are told apart wherever they are counted.
 //! - Explaining and counting again only read, and read one moment.
 //! - An export tells nothing of what the attempts cost. A customer's own page tells nothing of costs, models, agents or the
@@ -24,6 +24,7 @@ mod export;
 mod failure_cost;
 pub mod pages;
 mod preview;
+mod provider_bill;
 mod rate;
 mod recount;
 mod rejudge;
@@ -33,8 +34,8 @@ mod verify;
 mod xlsx;
 
 pub use case::{
-    AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
-    HeldEpisode, explain, explain_to_customer, text as case_text,
+    AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
+    Explanation, HeldEpisode, explain, explain_to_customer, text as case_text,
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
@@ -42,6 +43,10 @@ pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
+pub use provider_bill::{
+    Agreement, BillQuery, BillRow, BillView, ProviderBill, Tolerance, Unmatched, bill_csv, bill_table,
+    model_names, provider_bill, what_differs,
+};
 pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};

@@ -8,6 +8,7 @@ mod customer;
 mod failure_cost;
 mod invoices;
 mod parked;
+mod provider_bill;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use customer::{At, customer_case, customer_home, customer_message, customer_
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
 pub use parked::{Said, parked};
+pub use provider_bill::{BillFilter, provider_bill};
 pub use sources::{SourceHealth, sources};
 
 use askama::Template;

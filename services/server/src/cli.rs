@@ -8,7 +8,9 @@ mod evidence;
 mod import;
 mod invoices;
 mod prices;
+mod provider_bill;
 mod reconcile;
+mod reprice;
 mod sources;
 
 use crate::amqp;
@@ -82,6 +84,9 @@ enum Command {
     /// Disputes of outcomes.
     #[command(subcommand)]
     Disputes(disputes::Disputes),
+    /// Bills of model providers.
+    #[command(subcommand)]
+    ProviderBill(provider_bill::ProviderBills),
     /// Reports.
     #[command(subcommand)]
     Report(Report),
@@ -210,6 +215,8 @@ enum Report {
         #[arg(long, value_enum, default_value = "table")]
         format: ReportFormat,
     },
+    /// What a model provider billed, beside what was recorded of its models: covered, missing, excess.
+    ProviderBill(provider_bill::Asked),
     /// The models whose attempts have an unknown cost.
     UnknownCosts,
 }
@@ -267,6 +274,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
         Command::Disputes(command) => disputes::run(&store, command).await,
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
+        Command::ProviderBill(command) => provider_bill::run(&store, command).await,
         Command::Report(command) => report(&store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
@@ -425,6 +433,7 @@ async fn report(store: &Store, command: Report) -> Outcome {
                 ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
             }
         }
+        Report::ProviderBill(asked) => provider_bill::report(store, asked).await?,
         Report::UnknownCosts => {
             for model in attempts::unknown_costs(store).await? {
                 println!(

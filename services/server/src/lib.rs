@@ -18,6 +18,7 @@ pub mod http;
 pub mod inbox;
 mod page_link;
 pub mod prices;
+mod provider_bills;
 mod replay;
 pub mod serve;
 pub mod sources;

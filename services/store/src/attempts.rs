@@ -108,9 +108,22 @@ fn row(attempt: Attempt, now: Timestamp) -> Vec<Value> {
     ]
 }
 
+/// What the model of an attempt (of the table `a`) cost, with what repricings changed; NULL where nobody knows. Whoever asks
+/// what attempts cost asks for this; what they were recorded at is in `a.model_cost_nanos` for ever.
+macro_rules! model_cost {
+    () => {
+        "COALESCE(COALESCE(a.model_cost_nanos, 0) + (SELECT CAST(SUM(h.difference_nanos) AS BIGINT) FROM cost_changes h \
+         WHERE h.customer = a.customer AND h.attempt_id = a.id), a.model_cost_nanos)"
+    };
+}
+pub(crate) use model_cost;
+
 /// What of an attempt (of the table `a`) the judge reads, as [`read_fact`] expects it.
-pub(crate) const FACT_COLUMNS: &str = "a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, \
-     a.model_cost_nanos, a.other_cost_nanos, a.cost_currency, a.ended_at, a.value_nanos, a.value_currency, a.provider";
+pub(crate) const FACT_COLUMNS: &str = concat!(
+    "a.customer, a.case_id, a.id, a.status, a.failure_reason, a.agent, a.action, a.model, ",
+    model_cost!(),
+    ", a.other_cost_nanos, a.cost_currency, a.ended_at, a.value_nanos, a.value_currency, a.provider"
+);
 
 /// The attempts of many cases, as facts, in no order.
 pub(crate) async fn facts_of(tx: &Tx, keys: &[CaseKey]) -> Result<Vec<(CaseKey, Fact)>, StoreError> {
@@ -164,7 +177,8 @@ pub struct UnknownCost {
 
 /// Which models' attempts have an unknown cost, the most frequent first; at most 1,000.
 pub async fn unknown_costs(store: &Store) -> Result<Vec<UnknownCost>, StoreError> {
-    let sql = "SELECT customer, provider, model, COUNT(*) FROM attempts WHERE model_cost_nanos IS NULL \
+    let sql = "SELECT customer, provider, model, COUNT(*) FROM attempts a WHERE model_cost_nanos IS NULL \
+               AND NOT EXISTS (SELECT 1 FROM cost_changes h WHERE h.customer = a.customer AND h.attempt_id = a.id) \
                GROUP BY customer, provider, model ORDER BY COUNT(*) DESC, customer, provider, model LIMIT 1000";
     let rows = all(&store.db, sql, []).await?;
     rows.iter()

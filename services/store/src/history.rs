@@ -3,6 +3,7 @@
 use crate::bulk;
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, known};
+use crate::repricings::{self, CostChange};
 use crate::{attempts, ledger, resolutions};
 use sea_orm::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +30,12 @@ pub enum Beside {
     Attempt {
         /// Who served the model.
         provider: String,
-        /// Where the model's cost is from; `None` where it is unknown.
+        /// What the model cost when the attempt was recorded; the fact has it with what was changed since.
+        recorded_nanos: Option<i64>,
+        /// Where that is from; `None` where it was unknown.
         price_source: Option<String>,
+        /// What repricings changed of it, in their order.
+        cost_changes: Vec<CostChange>,
         /// What else the sender told, as a JSON object.
         details: Option<String>,
         /// When it began.
@@ -52,20 +57,24 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     let mut timelines: BTreeMap<CaseKey, Vec<Event>> =
         keys.iter().map(|key| (key.clone(), Vec::new())).collect();
     let select = format!(
-        "SELECT {}, a.recorded_at, a.provider, a.price_source, a.details, a.started_at \
+        "SELECT {}, a.recorded_at, a.price_source, a.details, a.started_at, a.model_cost_nanos \
          FROM keys JOIN attempts a {} ON a.customer = keys.customer AND a.case_id = keys.key",
         attempts::FACT_COLUMNS,
         bulk::by_case(&tx.tx, "attempts")
     );
+    let mut changes = repricings::changes_of(tx, keys).await?;
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
         let (key, fact) = attempts::read_fact(&row)?;
+        let id: String = row.try_get_by_index(2)?;
         let beside = Beside::Attempt {
-            provider: row.try_get_by_index(15)?,
+            provider: row.try_get_by_index(14)?,
             price_source: row.try_get_by_index(16)?,
             details: row.try_get_by_index(17)?,
             started_at: Timestamp(row.try_get_by_index(18)?),
+            recorded_nanos: row.try_get_by_index(19)?,
+            cost_changes: changes.remove(&(key.customer.clone(), id)).unwrap_or_default(),
         };
-        let recorded_at = Timestamp(row.try_get_by_index(14)?);
+        let recorded_at = Timestamp(row.try_get_by_index(15)?);
         timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
     }
     let select = format!(

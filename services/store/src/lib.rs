@@ -4,7 +4,8 @@
 //! Does not own: rules, prices, retries, clocks. Every time is handed in.
 //!
 //! Invariants:
-//! - Facts are inserted under a permanent unique key and never changed.
+//! - Facts are inserted under a permanent unique key and never changed. What an attempt cost is read with what repricings
+//!   posted beside it.
 //! - What a step does and the bookkeeping that it did it are written in one [`Tx`].
 //! - Rows written in bulk are sorted by their key first: two writers never deadlock.
 //! - The same functions serve PostgreSQL and SQLite.
@@ -30,8 +31,10 @@ pub mod outbox;
 pub mod page_links;
 pub mod parked;
 pub mod prices;
+pub mod provider_bills;
 pub mod quarantine;
 pub mod reconcile;
+pub mod repricings;
 pub mod resolutions;
 pub mod sources;
 pub mod statement;

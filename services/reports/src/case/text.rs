@@ -1,6 +1,6 @@
 //! An explanation for a terminal.
 
-use super::view::{AmountView, Explanation};
+use super::view::{AmountView, AttemptView, CostChangeView, Explanation};
 use super::words::time;
 use std::fmt::Write;
 
@@ -14,6 +14,27 @@ pub fn text(case: &Explanation) -> String {
 
 fn money(amount: &AmountView) -> String {
     format!("{} {}", amount.amount, amount.currency)
+}
+
+/// What the model cost when the attempt was recorded, and by which book.
+pub(crate) fn recorded_as(attempt: &AttemptView) -> String {
+    match (&attempt.recorded_model_cost, &attempt.price_source) {
+        (Some(cost), Some(source)) => format!("recorded as {} by {source}", money(cost)),
+        (Some(cost), None) => format!("recorded as {}", money(cost)),
+        (None, _) => "recorded as unknown".into(),
+    }
+}
+
+/// What a repricing changed of it.
+pub(crate) fn changed_by(change: &CostChangeView) -> String {
+    let sign = if change.difference.nanos < 0 { "" } else { "+" };
+    format!(
+        "repriced by {sign}{} by {} on {} by `{}`",
+        money(&change.difference),
+        change.price_source,
+        time(change.at),
+        change.by
+    )
 }
 
 fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
@@ -55,6 +76,12 @@ fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
                 attempt.model,
                 money(&attempt.other_cost)
             )?;
+            if !attempt.cost_changes.is_empty() {
+                writeln!(to, "      {}", recorded_as(attempt))?;
+            }
+            for change in &attempt.cost_changes {
+                writeln!(to, "      {}", changed_by(change))?;
+            }
         }
     }
     writeln!(to, "\nWhat was billed")?;

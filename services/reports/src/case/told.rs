@@ -71,8 +71,10 @@ fn without_the_sellers_own(event: &Event) -> Event {
         attempt.cost = Cost { model_nanos: None, other_nanos: 0, currency: Currency::XXX };
     }
     match &mut event.beside {
-        Beside::Attempt { provider, price_source, details, .. } => {
+        Beside::Attempt { provider, recorded_nanos, price_source, cost_changes, details, .. } => {
             provider.clear();
+            *recorded_nanos = None;
+            cost_changes.clear();
             *price_source = None;
             *details = None;
         }

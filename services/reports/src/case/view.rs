@@ -146,18 +146,44 @@ pub struct AttemptView {
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// What the model cost; absent where that is unknown.
+    /// What the model cost, with what was changed of it; absent where that is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_cost: Option<AmountView>,
+    /// What of that repricings changed, in their order: what was recorded is the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cost_changes: Vec<CostChangeView>,
+    /// What the model cost when the attempt was recorded; absent where that was unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded_model_cost: Option<AmountView>,
     /// What else it cost.
     pub other_cost: AmountView,
-    /// Where the model's cost is from; absent where that is unknown.
+    /// Where the recorded cost is from; absent where it was unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_source: Option<String>,
     /// What else the sender told.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub details: Option<serde_json::Value>,
+}
+
+/// By what a repricing changed what an attempt's model cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CostChangeView {
+    /// The difference, with its sign.
+    pub difference: AmountView,
+    /// Whether the cost was unknown before.
+    pub newly_known: bool,
+    /// By which price book.
+    pub book: String,
+    /// Where the cost now is from.
+    pub price_source: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Which repricing posted it.
+    pub repricing: String,
 }
 
 /// An amount of money, exact.

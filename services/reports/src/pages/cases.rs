@@ -1,7 +1,7 @@
 //! The pages of cases and of the deliveries that their facts came with.
 
 use super::{grouped, length, moment};
-use crate::case::{AmountView, BilledView, EventView, Explanation};
+use crate::case::{AmountView, BilledView, EventView, Explanation, changed_by, recorded_as};
 use askama::Template;
 use verdict_domain::money::decimal;
 use verdict_store::deliveries::Delivery;

@@ -1,5 +1,6 @@
 mod cases;
 mod customer;
+mod provider_bill;
 mod sources;
 
 use super::*;
@@ -390,6 +391,7 @@ fn sample() -> Vec<(String, String)> {
     ];
     pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
     pages.extend(cases::sample());
+    pages.extend(provider_bill::sample());
     pages.extend(customer::sample(&drafted[0], &charges));
     pages
 }

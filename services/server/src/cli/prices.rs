@@ -1,6 +1,6 @@
 //! `verdict prices`.
 
-use super::{Outcome, cases};
+use super::{Outcome, cases, reprice};
 use crate::config::parse_start;
 use clap::{Args, Subcommand};
 use verdict_domain::attempt::ServiceTier;
@@ -70,6 +70,11 @@ pub(super) enum Prices {
     Override(Box<Override>),
     /// Lists the overrides. Of those in force at a time, the last one counts.
     Overrides,
+    /// Prices attempts anew under a book, with the overrides as they are now, and prints what would change; with --yes it posts the
+    /// differences. Attempts stay as they were recorded, and so does what customers were charged.
+    Reprice(Box<reprice::Reprice>),
+    /// Lists the repricings that posted something, the newest first.
+    Repricings,
 }
 
 #[derive(Debug, Args)]
@@ -224,6 +229,8 @@ pub(super) async fn run(store: &Store, command: Prices) -> Outcome {
                 false => println!("recorded before: nothing changed"),
             }
         }
+        Prices::Reprice(command) => reprice::run(store, *command).await?,
+        Prices::Repricings => reprice::list(store).await?,
         Prices::Overrides => {
             for (row, recorded) in prices::overrides(store).await? {
                 println!("{}", serde_json::to_string(&tell_override(&row))?);

@@ -13,6 +13,7 @@ mod operations;
 mod pages;
 mod prices;
 mod problem;
+mod provider_bills;
 mod reconcile;
 mod reports;
 mod sources;
@@ -128,6 +129,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(prices::post_override)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(provider_bills::post_provider_bill)
+        .service(provider_bills::get_provider_bill)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)

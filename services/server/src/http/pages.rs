@@ -4,6 +4,7 @@ use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::problem::Problem;
+use super::provider_bills::{BillParams, looked_at};
 use super::reports::{ReportParams, query};
 use super::{operations, sources};
 use crate::replay::Replayed;
@@ -16,12 +17,15 @@ use verdict_domain::time::day_text;
 use verdict_reports::Query;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_store::figures::GroupBy;
-use verdict_store::{alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
+use verdict_store::{
+    alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine, status,
+};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
 const SHOWN_INVOICES: u32 = 200;
 const SHOWN_PARKED: u32 = 200;
+const SHOWN_PROVIDERS: u32 = 200;
 
 /// The routes of the pages.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -33,6 +37,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/style.css", web::get().to(style))
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
+        .route("/reports/provider-bill", web::get().to(provider_bill))
         .route("/cases", web::get().to(list_cases))
         .route("/cases/{customer}/{case}", web::get().to(show_case))
         .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
@@ -163,6 +168,13 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
         customer: query.of.customer.clone(),
     };
     shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+}
+
+async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<BillParams>) -> Page {
+    login?.may(Scope::Report)?;
+    let (bill, filter) = looked_at(&door, &params).await?;
+    let providers = provider_bills::providers(&door.store, SHOWN_PROVIDERS).await?;
+    shown(pages::provider_bill(bill.as_ref(), &providers, &filter))
 }
 
 async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {

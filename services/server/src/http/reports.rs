@@ -36,23 +36,25 @@ pub(super) struct ReportParams {
     pub format: Option<String>,
 }
 
-/// Reads what to report; the message names the field.
-pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
-    let this_month = period::month_containing(now);
-    let day = |field: &str, text: &Option<String>, default: i64| match text
-        .as_deref()
-        .filter(|text| !text.is_empty())
-    {
+/// Reads a span of UTC days: by default from the first of this month until tomorrow. The message names the field.
+pub(crate) fn days(from: Option<&str>, to: Option<&str>, now: Timestamp) -> Result<(i64, i64), String> {
+    let day = |field: &str, text: Option<&str>, default: i64| match text.filter(|text| !text.is_empty()) {
         Some(text) => {
             parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
         }
         None => Ok(default),
     };
-    let from = day("from", &params.from, this_month.start.day())?;
-    let to = day("to", &params.to, now.day() + 1)?;
-    if to <= from {
-        return Err(format!("to: {} is not after {}", day_text(to), day_text(from)));
+    let from = day("from", from, period::month_containing(now).start.day())?;
+    let to = day("to", to, now.day() + 1)?;
+    match to <= from {
+        true => Err(format!("to: {} is not after {}", day_text(to), day_text(from))),
+        false => Ok((from, to)),
     }
+}
+
+/// Reads what to report; the message names the field.
+pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
+    let (from, to) = days(params.from.as_deref(), params.to.as_deref(), now)?;
     let by = params.by.as_deref().filter(|by| !by.is_empty()).unwrap_or("customer");
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let of = Slice {

@@ -14,6 +14,7 @@ use verdict_domain::money::{Currency, Money};
 use verdict_store::cases::{CaseKey, StoredCase};
 use verdict_store::deliveries::{Delivery, Via};
 use verdict_store::history::{Beside, Billed, Event, Filter, Listed, Priced};
+use verdict_store::repricings::CostChange;
 
 fn key(case: &str) -> CaseKey {
     CaseKey { customer: "acme".into(), case: case.into() }
@@ -26,8 +27,18 @@ fn contract() -> Contract {
 
 fn event(fact: Fact, words: &str) -> Event {
     let beside = match &fact.said {
-        Said::Attempt(_) => Beside::Attempt {
+        Said::Attempt(attempt) => Beside::Attempt {
             provider: words.into(),
+            recorded_nanos: attempt.cost.model_nanos.map(|nanos| nanos - 1_000_000),
+            cost_changes: Vec::from_iter(attempt.cost.model_nanos.map(|_| CostChange {
+                repricing: "repricing:0".into(),
+                book: words.into(),
+                price_source: words.into(),
+                difference_nanos: 1_000_000,
+                newly_known: false,
+                at: fact.at,
+                author: words.into(),
+            })),
             price_source: Some("genai-prices".into()),
             details: None,
             started_at: fact.at,
@@ -129,6 +140,7 @@ fn a_case_tells_its_sentence_its_bill_and_what_it_rests_on() {
         "unknown for 1: not in the sum",
         "Margin, at most",
         "contract version 2",
+        "recorded as 0.004 USD by genai-prices<br>repriced by +0.001 USD by thumbs up on 2026-10-01 02:00 UTC by <code>thumbs up</code>",
         r#"<span class="strength api">api</span>"#,
     ] {
         assert!(html.contains(text), "{text}\n{html}");
