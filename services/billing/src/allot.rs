@@ -38,7 +38,7 @@ async fn allot_customer(store: &Store, customer: &str) -> Result<usize, StoreErr
 
 async fn allot(tx: &Tx, books: &Books, customer: &str, of: &ToAllot) -> Result<(), StoreError> {
     let is_trial = of.closed_as_trial.unwrap_or_else(|| books.terms(of.period).shadow);
-    figures::add(tx, allotments::set_trial(tx, customer, of, is_trial).await?).await?;
+    figures::add(tx, allotments::mark_trial(tx, customer, of, is_trial).await?).await?;
     if is_trial {
         return books.post_revenue(tx, of.period, 0).await;
     }
@@ -57,5 +57,5 @@ async fn allot(tx: &Tx, books: &Books, customer: &str, of: &ToAllot) -> Result<(
         .filter(|((_, (_, before)), free)| before != free)
         .map(|((outcome, (seq, _)), free)| (outcome.case.as_str(), *seq, free));
     let cleared = taken_back.iter().map(|charge| (charge.outcome.case.as_str(), charge.seq, None));
-    allotments::set_free(tx, customer, &changed.chain(cleared).collect::<Vec<_>>()).await
+    allotments::mark_free(tx, customer, &changed.chain(cleared).collect::<Vec<_>>()).await
 }

@@ -107,9 +107,8 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, origin_at, charge });
     }
     ledger::charge(&tx, &charges, now).await?;
-    let may_be_free = |charge: &&Charge| {
-        contracts.get(&charge.key.customer).is_some_and(|versions| may_be_free(versions))
-    };
+    let may_be_free =
+        |charge: &&Charge| contracts.get(&charge.key.customer).is_some_and(|versions| may_be_free(versions));
     let moments = charges.iter().filter(may_be_free);
     allotments::mark(&tx, moments.map(|charge| (charge.key.customer.clone(), charge.origin_at))).await?;
     meter::note(&tx, &contracts, &charges, &reversed, now).await?;

@@ -22,7 +22,7 @@ pub enum Bucket {
     Won,
     /// Failed attempts of won and billed episodes.
     Retry,
-    /// Attempts of episodes that were resolved and are not charged, or charged and not billed.
+    /// Attempts of episodes that were resolved and are not billed.
     Free,
     /// Attempts of failed episodes, and of those whose win was taken back.
     Lost,
@@ -34,7 +34,7 @@ pub enum Bucket {
     Failed,
     /// Outcomes that were taken back.
     Void,
-    /// Posted charges, voids and corrections.
+    /// Posted charges, voids and corrections, but those of trials.
     Revenue,
 }
 

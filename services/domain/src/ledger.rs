@@ -111,7 +111,8 @@ pub fn entries(facts: &[Fact], episodes: &[Episode]) -> Vec<Entry> {
 /// The row that charges an episode, if there is one that no correction takes back.
 pub fn charge_of<'a>(rows: impl Iterator<Item = &'a Row> + Clone, episode: &str) -> Option<&'a Row> {
     let is_corrected = |charge: &Row| {
-        let corrects = |row: &Row| row.entry.kind == EntryKind::Correction && row.reverses == Some(charge.seq);
+        let corrects =
+            |row: &Row| row.entry.kind == EntryKind::Correction && row.reverses == Some(charge.seq);
         rows.clone().any(corrects)
     };
     let mut charges =

@@ -207,11 +207,9 @@ fn charge_of<'a>(episode: &Episode, billed: &'a [Billed]) -> Charge<'a> {
     match charges.next().map(|charge| &charge.price) {
         None => Charge::Due,
         Some(None) => Charge::Unpriced,
-        Some(Some(price)) => Charge::Charged {
-            amount: price.amount,
-            invoice: price.invoice.as_deref(),
-            free: price.free,
-        },
+        Some(Some(price)) => {
+            Charge::Charged { amount: price.amount, invoice: price.invoice.as_deref(), free: price.free }
+        }
     }
 }
 

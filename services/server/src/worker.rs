@@ -11,8 +11,8 @@ use tokio::sync::{Mutex, Notify};
 use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{
-    Backoff, allot_free, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts,
-    send_meter_events, watch_spend,
+    Backoff, allot_free, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes,
+    refresh_drafts, send_meter_events, watch_spend,
 };
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};

@@ -96,7 +96,7 @@ const IN_PERIOD: &str = "c.customer = $1 AND c.origin_at >= $2 AND c.origin_at <
 
 /// Marks all that is charged in a period as of a trial, or takes such marks away, and has the cases judged again. Answers by how
 /// much that moves the revenue: what is in a trial counts none.
-pub async fn set_trial(
+pub async fn mark_trial(
     tx: &Tx,
     customer: &str,
     of: &ToAllot,
@@ -220,7 +220,7 @@ pub(crate) fn read_free(free: Option<String>) -> Result<Option<Free>, StoreError
 }
 
 /// Marks charges of a customer, by case and row, and has the cases judged again.
-pub async fn set_free(
+pub async fn mark_free(
     tx: &Tx,
     customer: &str,
     changed: &[(&str, i64, Option<Free>)],

@@ -179,7 +179,11 @@ fn the_service_and_the_oracle_leave_the_same_outcomes_free_in_any_order() {
                 let of_price = own().filter(|outcome| outcome.action == price.action);
                 let left_out = of_price.clone().filter(|outcome| is(outcome, Free::Included)).count();
                 let all = of_price.count();
-                assert_eq!(left_out, all.min(usize::try_from(price.included).unwrap()), "as many as the bill");
+                assert_eq!(
+                    left_out,
+                    all.min(usize::try_from(price.included).unwrap()),
+                    "as many as the bill"
+                );
             }
             let left_out = own().filter(|outcome| is(outcome, Free::Cap)).count();
             if read.len() == 1 && contract.effective_from <= SEPTEMBER.start {
@@ -208,7 +212,9 @@ fn the_service_and_the_oracle_leave_the_same_outcomes_free_in_any_order() {
         }
         included += told.values().filter(|free| **free == Free::Included).count();
     }
-    println!("{PERIODS} periods: {included} outcomes included, {beyond} beyond a cap, in {capped} whole periods");
+    println!(
+        "{PERIODS} periods: {included} outcomes included, {beyond} beyond a cap, in {capped} whole periods"
+    );
     assert!(included > 5_000 && beyond > 5_000 && capped > 500);
 }
 
@@ -227,7 +233,9 @@ fn the_next_one_takes_the_place_of_an_included_one_that_is_taken_back() {
         assert!(outcomes.iter().filter(kept).all(|outcome| is_included(&after, &outcome.episode)));
         let new: Vec<&Standing> = outcomes
             .iter()
-            .filter(|outcome| is_included(&after, &outcome.episode) && !is_included(&before, &outcome.episode))
+            .filter(|outcome| {
+                is_included(&after, &outcome.episode) && !is_included(&before, &outcome.episode)
+            })
             .collect();
         let had_place = is_included(&before, &gone.episode);
         let mut next: Vec<&Standing> = outcomes

@@ -123,9 +123,9 @@ fn facts_in_any_order_and_number_leave_the_same_in_the_ledger() {
                 // Whatever is said to be free on the way.
                 let free = random_free(&mut random);
                 let now = contribution(&held, &judgement.episodes, free, |_| "USD".into()).unwrap();
-                moved_free += u64::from(now.keys().any(|cell| {
-                    cell.bucket == Bucket::Free && Free::parse(&cell.reason).is_some()
-                }));
+                moved_free += u64::from(
+                    now.keys().any(|cell| cell.bucket == Bucket::Free && Free::parse(&cell.reason).is_some()),
+                );
                 for (cell, moved) in economics::difference(&figures, &now).unwrap() {
                     economics::add(&mut figures, cell, moved).unwrap();
                 }

@@ -23,7 +23,9 @@ pub fn free(
         let is_in = |posting: &Posting| (from..period.end).contains(&posting.origin);
         let mut all: Vec<_> = standing.iter().filter(|(_, posting)| is_in(posting)).copied().collect();
         from = period.end;
-        all.sort_by_key(|(case, posting)| (posting.effective_at, case.as_bytes(), posting.episode.as_bytes()));
+        all.sort_by_key(|(case, posting)| {
+            (posting.effective_at, case.as_bytes(), posting.episode.as_bytes())
+        });
         if is_trial(&period) {
             for (case, posting) in &all {
                 free.insert(((*case).to_owned(), posting.episode.clone()), "trial");
@@ -104,7 +106,8 @@ fn in_force_for(versions: &[Contract], version: &Contract, period: &Period) -> i
     let begin = versions.iter().map(|version| version.effective_from);
     bounds.extend(begin.filter(|from| (period.start..period.end).contains(from)));
     let bounds: Vec<i64> = bounds.into_iter().collect();
-    let is_own = |part: &&[i64]| in_force(versions, &version.customer, part[0]).is_some_and(|own| own == version);
+    let is_own =
+        |part: &&[i64]| in_force(versions, &version.customer, part[0]).is_some_and(|own| own == version);
     bounds.windows(2).filter(is_own).map(|part| part[1] - part[0]).sum()
 }
 
@@ -116,9 +119,13 @@ pub(crate) fn is_trial_by(versions: &[Contract], period: &Period) -> bool {
 }
 
 /// The postings that stand: charges without a void.
-fn standing<'p>(postings: impl Iterator<Item = (&'p str, &'p Posting)> + Clone) -> Vec<(&'p str, &'p Posting)> {
+fn standing<'p>(
+    postings: impl Iterator<Item = (&'p str, &'p Posting)> + Clone,
+) -> Vec<(&'p str, &'p Posting)> {
     let is_void = |case: &str, episode: &str| {
-        postings.clone().any(|(other, posting)| posting.sign < 0 && other == case && posting.episode == episode)
+        postings
+            .clone()
+            .any(|(other, posting)| posting.sign < 0 && other == case && posting.episode == episode)
     };
     let charges = postings.clone().filter(|(_, posting)| posting.sign > 0);
     charges.filter(|(case, posting)| !is_void(case, &posting.episode)).collect()
@@ -137,8 +144,10 @@ impl Oracle<'_> {
                 of_case.push((case.name, self.entries(case, episode)));
             }
         }
-        let standing: Vec<(&str, &Posting)> =
-            of_case.iter().flat_map(|(case, entries)| standing(entries.iter().map(|posting| (*case, posting)))).collect();
+        let standing: Vec<(&str, &Posting)> = of_case
+            .iter()
+            .flat_map(|(case, entries)| standing(entries.iter().map(|posting| (*case, posting))))
+            .collect();
         free(&versions, &standing, |period| is_trial_by(&versions, period))
     }
 }

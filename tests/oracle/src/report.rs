@@ -173,7 +173,11 @@ impl Oracle<'_> {
                         _ => &mut row.void,
                     } += 1;
                 });
-                for posting in self.entries(case, episode).iter().filter(|posting| !self.is_in_trial(case.customer, posting)) {
+                for posting in self
+                    .entries(case, episode)
+                    .iter()
+                    .filter(|posting| !self.is_in_trial(case.customer, posting))
+                {
                     let revenue = Tags {
                         at: posting.effective_at,
                         currency: &posting.currency,

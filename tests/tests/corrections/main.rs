@@ -178,7 +178,12 @@ impl Run {
         });
         let expected: BTreeMap<_, _> = free.collect();
         let count = |reason: &str| expected.values().filter(|free| *free == reason).count();
-        println!("free: {} included, {} beyond the cap, {} in a trial", count("included"), count("cap"), count("trial"));
+        println!(
+            "free: {} included, {} beyond the cap, {} in a trial",
+            count("included"),
+            count("cap"),
+            count("trial")
+        );
         same("free outcomes", found, expected);
     }
 

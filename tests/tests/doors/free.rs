@@ -18,7 +18,8 @@ async fn tried(service: &Service, id: &str, case: &str, at: i64, status: &str) {
 }
 
 async fn said(service: &Service, id: &str, case: &str, kind: &str, at: i64) {
-    let said = json!({ "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(at) });
+    let said =
+        json!({ "id": id, "customer": "acme", "case": case, "kind": kind, "occurred_at": rfc3339(at) });
     service.post("/v1/resolutions", &said).await;
 }
 
@@ -30,15 +31,15 @@ async fn confirmed(service: &Service, id: &str, case: &str, at: i64) {
 
 /// By reason: what is free, in attempts; then won, lost and retried attempts, and the revenue in nanos.
 async fn figures(service: &Service) -> (BTreeMap<String, i64>, [i64; 4]) {
-    let report =
-        service.get_json("/v1/reports/failure-cost?from=2026-10-01&to=2026-12-31&by=reason").await;
+    let report = service.get_json("/v1/reports/failure-cost?from=2026-10-01&to=2026-12-31&by=reason").await;
     let number = |row: &Value, field: &str| row[field].as_i64().unwrap();
     let rows = report["rows"].as_array().unwrap().iter();
     let free = rows
         .filter(|row| number(row, "free_nanos") != 0)
         .map(|row| (row["key"].as_str().unwrap().to_string(), number(row, "free_nanos") / COST));
     let total = &report["totals"][0];
-    let parts = ["won", "retry", "free", "lost", "pending"].map(|part| number(total, &format!("{part}_nanos")));
+    let parts =
+        ["won", "retry", "free", "lost", "pending"].map(|part| number(total, &format!("{part}_nanos")));
     assert_eq!(parts.iter().sum::<i64>(), COST * number(total, "attempts"), "to the nano");
     let of = |field| number(total, field) / COST;
     let totals = [of("won_nanos"), of("lost_nanos"), of("retry_nanos"), number(total, "revenue_nanos")];
@@ -81,7 +82,10 @@ async fn the_first_are_included_and_the_last_beyond_the_cap(url: &str, name: &st
     assert_eq!([won, lost, retries], [2, 0, 1]);
     let (mark, sentence) = why(&service, "c-1").await;
     assert_eq!(mark.as_deref(), Some("included"));
-    assert!(sentence.contains("one of those that the price includes in each period, so it is free"), "{sentence}");
+    assert!(
+        sentence.contains("one of those that the price includes in each period, so it is free"),
+        "{sentence}"
+    );
     let (mark, sentence) = why(&service, "c-4").await;
     assert_eq!(mark.as_deref(), Some("cap"));
     assert!(sentence.contains("come to the cap already, so it is free"), "{sentence}");
@@ -163,7 +167,11 @@ async fn a_trial_is_free_and_no_revenue(url: &str, name: &str) {
     assert_eq!(figures(&service).await, (free(&[("trial", 2)]), [0, 1, 0, 0]));
 
     // A fee of the closed trial is no revenue either; what is paid for begins with the month after.
-    let paid = with(&with(&contract("acme"), "/version", json!(3)), "/fees", json!([{ "name": "Seats", "amount": "20" }]));
+    let paid = with(
+        &with(&contract("acme"), "/version", json!(3)),
+        "/fees",
+        json!([{ "name": "Seats", "amount": "20" }]),
+    );
     service.post("/v1/contracts", &with(&paid, "/effective_from", json!("2026-11-01T00:00:00Z"))).await;
     service.move_clock(START + 35 * DAY).await;
     let shown = service.get_json("/v1/invoices").await;

@@ -143,7 +143,11 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), said(2, "api:r-1", Confirmed)],
             rule(),
             99,
-            Charge::Charged { amount: Money { nanos: 1, currency: Currency::USD }, invoice: None, free: None },
+            Charge::Charged {
+                amount: Money { nanos: 1, currency: Currency::USD },
+                invoice: None,
+                free: None,
+            },
             0,
             "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and was charged 0.000000001 USD, for the next invoice.",
         ),
