@@ -39,6 +39,11 @@ impl Books {
         Ok(Self { customer: customer.into(), versions, first })
     }
 
+    /// All versions of the contract.
+    pub fn versions(&self) -> &[Contract] {
+        &self.versions
+    }
+
     /// The version whose terms hold for what is written when a period closes: the last one in it.
     pub fn terms(&self, period: Period) -> &Contract {
         in_force(&self.versions, Timestamp(period.end.0 - 1)).unwrap_or(&self.first)
@@ -59,10 +64,14 @@ impl Books {
     }
 
     /// What the periods come to with all that is on documents, less what the lines of documents say of them. Posts as revenue
-    /// what their lines then differ from list prices.
+    /// what their lines then differ from list prices; a trial has none.
     pub async fn draft(&self, tx: &Tx, touched: &[Touched]) -> Result<Draft, StoreError> {
         let Reckoned { draft, periods, billed } = self.reckon(tx, touched).await?;
         for counted in &periods {
+            if counted.trial {
+                self.post_revenue(tx, counted.period, 0).await?;
+                continue;
+            }
             let before = billed.iter().filter(|((start, ..), _)| *start == counted.period.start);
             let before = before.map(|(_, before)| before.nanos);
             let lines = draft.lines.iter().filter(|line| line.period_start == counted.period.start);
@@ -95,7 +104,7 @@ impl Books {
 
     /// Outcomes count as revenue at their list prices until they are invoiced: what their period's lines differ from that is
     /// posted on the period's last day.
-    async fn post_revenue(&self, tx: &Tx, period: Period, beyond_list: i64) -> Result<(), StoreError> {
+    pub async fn post_revenue(&self, tx: &Tx, period: Period, beyond_list: i64) -> Result<(), StoreError> {
         let more = contracts::set_beyond_list(tx, &self.customer, period, beyond_list).await?;
         if more == 0 {
             return Ok(());

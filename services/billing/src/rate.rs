@@ -6,11 +6,12 @@ use verdict_domain::contract::{Contract, Unpriced, in_force};
 use verdict_domain::economics::{Bucket, Cell, Figures};
 use verdict_domain::invoice;
 use verdict_domain::ledger::{EntryKind, Row};
+use verdict_domain::pricing::may_be_free;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::CaseKey;
 use verdict_store::ledger::Charge;
 use verdict_store::parked::{self, Origin, Parked};
-use verdict_store::{Store, StoreError, contracts, figures, ledger};
+use verdict_store::{Store, StoreError, allotments, contracts, figures, ledger};
 
 /// The step: prices outcomes, at most those of `limit` marks. `false`: there was nothing to do. An outcome that the
 /// database refuses is found by halving, and parked: it does not hold up the others.
@@ -106,6 +107,10 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
         charges.push(Charge { key, seq: row.seq, effective_at: row.entry.effective_at, origin_at, charge });
     }
     ledger::charge(&tx, &charges, now).await?;
+    let may_be_free =
+        |charge: &&Charge| contracts.get(&charge.key.customer).is_some_and(|versions| may_be_free(versions));
+    let moments = charges.iter().filter(may_be_free);
+    allotments::mark(&tx, moments.map(|charge| (charge.key.customer.clone(), charge.origin_at))).await?;
     meter::note(&tx, &contracts, &charges, &reversed, now).await?;
     figures::add(&tx, revenue).await?;
     parked::park(&tx, &parked, now).await?;

@@ -6,6 +6,7 @@
 use crate::attempt::{FailureReason, Status, stored_as_text};
 use crate::fact::Fact;
 use crate::judge::{Episode, LossReason, Verdict, WinKind};
+use crate::pricing::Free;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,11 +18,11 @@ use std::collections::BTreeMap;
 pub enum Bucket {
     /// Attempts of episodes that are not decided.
     Pending,
-    /// Attempts of won and charged episodes.
+    /// Attempts of won and billed episodes.
     Won,
-    /// Failed attempts of won and charged episodes.
+    /// Failed attempts of won and billed episodes.
     Retry,
-    /// Attempts of episodes that were resolved and are not charged.
+    /// Attempts of episodes that were resolved and are not billed.
     Free,
     /// Attempts of failed episodes, and of those whose win was taken back.
     Lost,
@@ -33,7 +34,7 @@ pub enum Bucket {
     Failed,
     /// Outcomes that were taken back.
     Void,
-    /// Posted charges, voids and corrections.
+    /// Posted charges, voids and corrections, but those of trials.
     Revenue,
 }
 
@@ -129,31 +130,35 @@ pub fn add(to: &mut Contribution, cell: Cell, figures: Figures) -> Result<(), Ov
     Ok(())
 }
 
-/// What a case adds to the figures. `currency_at` names the currency that its contract bills in at a time.
+/// What a case adds to the figures. `free` says why the charge of an episode is not billed, if it is not; `currency_at` names
+/// the currency that its contract bills in at a time.
 pub fn contribution(
     facts: &[Fact],
     episodes: &[Episode],
+    free: impl Fn(&Episode) -> Option<Free>,
     currency_at: impl Fn(Timestamp) -> String,
 ) -> Result<Contribution, Overflow> {
     let mut sum = Contribution::new();
     for episode in episodes {
         let Some(verdict) = episode.verdict else { continue };
+        let free = free(episode);
         let mut last = None;
         let own = &facts[episode.facts.clone()];
         for fact in own {
             let Some(attempt) = fact.attempt() else { continue };
             last = Some(attempt);
-            let (bucket, reason) = match verdict {
-                Verdict::Pending => (Bucket::Pending, "-"),
-                Verdict::Won(_) if !episode.charged => (Bucket::Free, "not_charged"),
-                Verdict::Won(_) if attempt.status == Status::Failed => {
+            let (bucket, reason) = match (verdict, free) {
+                (Verdict::Pending, _) => (Bucket::Pending, "-"),
+                (Verdict::Won(_), _) if !episode.charged => (Bucket::Free, "not_charged"),
+                (Verdict::Won(_), Some(free)) => (Bucket::Free, free.as_str()),
+                (Verdict::Won(_), None) if attempt.status == Status::Failed => {
                     (Bucket::Retry, attempt.failure_reason.map_or("unspecified", |reason| reason.as_str()))
                 }
-                Verdict::Won(_) => (Bucket::Won, "-"),
+                (Verdict::Won(_), None) => (Bucket::Won, "-"),
                 // It was resolved, and the operator gave way.
-                Verdict::Void(LossReason::Dispute) => (Bucket::Free, LossReason::Dispute.as_str()),
-                Verdict::Void(_) => (Bucket::Lost, "late_void"),
-                Verdict::Failed(reason) => (Bucket::Lost, cause(reason, own)),
+                (Verdict::Void(LossReason::Dispute), _) => (Bucket::Free, LossReason::Dispute.as_str()),
+                (Verdict::Void(_), _) => (Bucket::Lost, "late_void"),
+                (Verdict::Failed(reason), _) => (Bucket::Lost, cause(reason, own)),
             };
             let cell = Cell {
                 day: fact.at.day(),

@@ -196,15 +196,20 @@ fn draw_credits(
 /// The versions that are in force in a period, each with its part of it; and those that priced its outcomes all the same,
 /// with none.
 fn in_force_in<'a>(versions: &'a [Contract], counted: &Counted) -> Vec<(&'a Contract, Part)> {
+    let mut parts = parts(versions, counted.period);
+    parts.retain(|(contract, part)| part.in_force > 0 || counted.counts.contains_key(&contract.version));
+    parts
+}
+
+/// All versions, each with the part of a period in which it is in force.
+pub(crate) fn parts(versions: &[Contract], period: Period) -> Vec<(&Contract, Part)> {
     let mut ordered: Vec<&Contract> = versions.iter().collect();
     ordered.sort_by_key(|contract| (contract.effective_from, contract.version));
-    let Period { start, end } = counted.period;
+    let Period { start, end } = period;
     let parts = ordered.iter().enumerate().map(|(nth, contract)| {
         // Of several from the same moment, the last one is in force.
         let until = ordered.get(nth + 1).map(|next| next.effective_from);
         (*contract, Part::of(start, end, contract.effective_from, until))
     });
-    parts
-        .filter(|(contract, part)| part.in_force > 0 || counted.counts.contains_key(&contract.version))
-        .collect()
+    parts.collect()
 }

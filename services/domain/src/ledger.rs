@@ -108,6 +108,18 @@ pub fn entries(facts: &[Fact], episodes: &[Episode]) -> Vec<Entry> {
     entries
 }
 
+/// The row that charges an episode, if there is one that no correction takes back.
+pub fn charge_of<'a>(rows: impl Iterator<Item = &'a Row> + Clone, episode: &str) -> Option<&'a Row> {
+    let is_corrected = |charge: &Row| {
+        let corrects =
+            |row: &Row| row.entry.kind == EntryKind::Correction && row.reverses == Some(charge.seq);
+        rows.clone().any(corrects)
+    };
+    let mut charges =
+        rows.clone().filter(|row| row.entry.kind == EntryKind::Charge && row.entry.episode == episode);
+    charges.find(|charge| !is_corrected(charge))
+}
+
 /// The rows that turn `posted` (in the order of `seq`) into `wanted`: corrections first, then what is missing.
 /// Empty when nothing changed.
 pub fn difference(posted: &[Row], wanted: &[Entry]) -> Vec<Row> {

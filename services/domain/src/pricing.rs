@@ -5,12 +5,14 @@
 
 mod check;
 mod credits;
+mod free;
 mod item;
 mod ladder;
 mod usage;
 
 pub(crate) use check::check;
 pub use credits::{Grant, draw};
+pub use free::{Free, Standing, free, has_free, may_be_free};
 pub use item::Item;
 pub use usage::{Used, used_by};
 
@@ -187,6 +189,23 @@ pub fn price(contract: &Contract, counts: &Counts, part: Part) -> Result<Vec<Pri
     Ok(bill.lines)
 }
 
+/// How many confirmed and how many assumed outcomes of a price are free: confirmed ones first.
+fn included(price: &Price, counts: &Counts) -> (i64, i64) {
+    let count = |win| counts.outcomes.get(&(price.action.clone(), win)).map_or(0, |tally| tally.quantity);
+    let confirmed = count(WinKind::Confirmed).clamp(0, price.included.max(0));
+    (confirmed, count(WinKind::Assumed).clamp(0, (price.included - confirmed).max(0)))
+}
+
+/// What outcomes come to after their part of the discount: what is held against minimum and cap.
+fn come_to(contract: &Contract, counts: &Counts) -> Result<i64, MoneyError> {
+    let mut bill = Bill { contract, lines: Vec::new() };
+    for price in &contract.prices {
+        bill.outcomes(price, counts)?;
+    }
+    bill.assumed_share()?;
+    bill.discounted(bill.total()?)
+}
+
 /// A bill in the making.
 struct Bill<'a> {
     contract: &'a Contract,
@@ -233,9 +252,7 @@ impl Bill<'_> {
             return Ok(());
         }
         let (confirmed, assumed) = (tally(WinKind::Confirmed).quantity, tally(WinKind::Assumed).quantity);
-        // The free ones are confirmed ones first.
-        let free_confirmed = confirmed.clamp(0, price.included.max(0));
-        let free_assumed = assumed.clamp(0, (price.included - free_confirmed).max(0));
+        let (free_confirmed, free_assumed) = included(price, counts);
         let (paid_confirmed, paid_assumed) = (confirmed - free_confirmed, assumed - free_assumed);
         let free = |free: i64| if free > 0 { format!("{free} included; ") } else { String::new() };
         let ladder = Ladder::of(price, WinKind::Confirmed)?;
@@ -330,11 +347,15 @@ impl Bill<'_> {
         Ok(())
     }
 
+    /// What is left of an amount after the discount.
+    fn discounted(&self, nanos: i64) -> Result<i64, MoneyError> {
+        let discount = self.contract.discount.as_deref().map_or(Ok(0), money::parse_nanos)?;
+        nanos.checked_sub(share(nanos, discount, HUNDRED)?).ok_or(MoneyError::Overflow)
+    }
+
     /// What is missing to the minimum, or is beyond the cap: of the outcomes after their part of the discount, without fees.
     fn minimum_and_cap(&mut self, outcomes: i64, part: Part) -> Result<(), MoneyError> {
-        let discount = self.contract.discount.as_deref().map_or(Ok(0), money::parse_nanos)?;
-        let counted =
-            outcomes.checked_sub(share(outcomes, discount, HUNDRED)?).ok_or(MoneyError::Overflow)?;
+        let counted = self.discounted(outcomes)?;
         let bound = |amount: &Option<String>| amount.as_deref().map(money::parse_nanos).transpose();
         if let Some(minimum) = bound(&self.contract.minimum)? {
             let minimum = part.prorate(minimum)?;

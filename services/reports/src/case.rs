@@ -27,6 +27,7 @@ use verdict_domain::contract::{self, Contract};
 use verdict_domain::fact::{Fact, Said};
 use verdict_domain::judge::{Dispute, Episode, Judgement, Verdict, judge};
 use verdict_domain::ledger::EntryKind;
+use verdict_domain::pricing::Free;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
@@ -207,7 +208,9 @@ fn charge_of<'a>(episode: &Episode, billed: &'a [Billed]) -> Charge<'a> {
     match charges.next().map(|charge| &charge.price) {
         None => Charge::Due,
         Some(None) => Charge::Unpriced,
-        Some(Some(price)) => Charge::Charged { amount: price.amount, invoice: price.invoice.as_deref() },
+        Some(Some(price)) => {
+            Charge::Charged { amount: price.amount, invoice: price.invoice.as_deref(), free: price.free }
+        }
     }
 }
 
@@ -306,6 +309,7 @@ fn billed_view(billed: &Billed) -> BilledView {
         amount: price.map(|price| AmountView::of(price.amount)),
         contract_version: price.map(|price| price.contract_version),
         invoice: price.and_then(|price| price.invoice.clone()),
+        free: price.and_then(|price| price.free).map(Free::as_str),
         facts: entry.facts.clone(),
     }
 }

@@ -57,11 +57,11 @@ pub struct Row {
     pub attempts: i64,
     /// Of these, whose model cost is unknown: their cost is in no sum.
     pub unknown_cost_attempts: i64,
-    /// Attempts of won and charged episodes that did not fail.
+    /// Attempts of won and billed episodes that did not fail.
     pub won_nanos: i64,
-    /// Failed attempts of won and charged episodes.
+    /// Failed attempts of won and billed episodes.
     pub retry_nanos: i64,
-    /// Attempts of episodes that were resolved and are not charged.
+    /// Attempts of episodes that were resolved and are not billed.
     pub free_nanos: i64,
     /// Attempts of failed episodes, and of those whose win was taken back.
     pub lost_nanos: i64,
@@ -79,7 +79,7 @@ pub struct Row {
     pub failed: i64,
     /// Outcomes that were taken back.
     pub void: i64,
-    /// Charges less voids and corrections.
+    /// Charges less voids and corrections; trials are none.
     pub revenue_nanos: i64,
     /// Revenue less cost; absent where the group has money in more than one currency.
     pub margin_nanos: Option<i64>,

@@ -8,12 +8,12 @@ use verdict_domain::economics::{self, Cell, Contribution, Figures, Overflow};
 use verdict_domain::fact::Fact;
 use verdict_domain::judge::{Episode, Judgement, Verdict, WinKind, judge};
 use verdict_domain::ledger::{self as rows, Row};
-use verdict_domain::pricing::used_by;
+use verdict_domain::pricing::{Free, may_be_free, used_by};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
 use verdict_store::parked::{self, Origin, Parked};
-use verdict_store::{Store, StoreError, Tx, contracts, figures, ledger, usage};
+use verdict_store::{Store, StoreError, Tx, allotments, contracts, figures, ledger, usage};
 
 /// The step: judges cases that have new facts or whose time has come, at most `limit` of them. Answers how many
 /// it took. A case that the database refuses is found by halving, and parked: it does not hold up the others.
@@ -62,6 +62,11 @@ async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usi
     let posted = ledger::posted(&tx, &keys).await?;
     let contracts = contracts::of_customers(&tx, keys.iter().map(|key| key.customer.as_str())).await?;
 
+    let may_be_free =
+        |key: &&CaseKey| contracts.get(&key.customer).is_some_and(|versions| may_be_free(versions));
+    let may_be_free: Vec<CaseKey> = keys.iter().filter(may_be_free).cloned().collect();
+    let free = allotments::marks(&tx, &may_be_free).await?;
+
     let mut judged: BTreeMap<CaseKey, StoredCase> = BTreeMap::new();
     let mut to_post: Vec<(CaseKey, Row)> = Vec::new();
     let mut moved: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
@@ -70,7 +75,8 @@ async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usi
         let held = held.get(&key);
         let posted = posted.get(&key).map_or(&[][..], Vec::as_slice);
         let contracts = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
-        match look(&facts, held, posted, contracts, now) {
+        let free = free.get(&key).cloned().unwrap_or_default();
+        match look(&facts, held, posted, &free, contracts, now) {
             Ok(look) => {
                 for (cell, figures) in look.moved {
                     let sum = moved.entry((key.customer.clone(), cell)).or_default();
@@ -137,6 +143,7 @@ fn look(
     facts: &[Fact],
     held: Option<&StoredCase>,
     posted: &[Row],
+    free: &BTreeMap<i64, Free>,
     contracts: &[Contract],
     now: Timestamp,
 ) -> Result<Look, Overflow> {
@@ -147,7 +154,11 @@ fn look(
     let currency_at = |at: Timestamp| {
         in_force(contracts, at).map_or("XXX", |contract| contract.currency.code()).to_string()
     };
-    let contribution = economics::contribution(facts, &episodes, currency_at)?;
+    // What is only posted now has no mark yet.
+    let all_rows = posted.iter().chain(&to_post);
+    let free_of =
+        |episode: &Episode| free.get(&rows::charge_of(all_rows.clone(), &episode.name)?.seq).copied();
+    let contribution = economics::contribution(facts, &episodes, free_of, currency_at)?;
     let empty = Contribution::new();
     let moved = economics::difference(held.map_or(&empty, |held| &held.contribution), &contribution)?;
     let verdict = episodes.iter().rev().find_map(|episode| episode.verdict).map_or("none", name);

@@ -11,8 +11,8 @@ use tokio::sync::{Mutex, Notify};
 use verdict_billing::reconcile::reconcile_if_due;
 use verdict_billing::stripe::Stripe;
 use verdict_billing::{
-    Backoff, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes, refresh_drafts,
-    send_meter_events, watch_spend,
+    Backoff, allot_free, apply_stripe_events, close_periods, open_periods, push_next, rate_outcomes,
+    refresh_drafts, send_meter_events, watch_spend,
 };
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
@@ -27,6 +27,9 @@ const LINGER: Duration = Duration::from_millis(50);
 const BREATH: Duration = Duration::from_millis(500);
 /// How often what periods come to is watched, by the wall clock: each look counts all of their outcomes.
 const WATCH_SPEND: Span = Span(60_000_000);
+
+/// How often it is told which outcomes are free, by the wall clock: each look reads all of a period's outcomes.
+const ALLOT: Span = Span(60_000_000);
 
 /// All steps with what they need.
 pub struct Worker {
@@ -47,6 +50,8 @@ pub struct Worker {
     nudges: AtomicU64,
     /// When what periods come to was watched last, by the wall clock in microseconds.
     watched_spend_at: AtomicI64,
+    /// When it was told last which outcomes are free, by the wall clock in microseconds.
+    allotted_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -73,6 +78,7 @@ impl Worker {
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
+            allotted_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
     }
@@ -182,6 +188,10 @@ impl Worker {
             self.ask(source).await?;
         }
         self.pass_until_idle().await?;
+        // Cases whose outcomes are free now, or no longer, are judged again; that changes no outcome, so it is the end of it.
+        if allot_free(&self.store).await? > 0 {
+            self.pass_until_idle().await?;
+        }
         watch_spend(&self.store, self.clock.now()).await?;
         self.push_due().await
     }
@@ -210,6 +220,7 @@ impl Worker {
             open_periods(store, now()).await.map(|done| done > 0),
             close_periods(store, now(), self.stripe.is_some(), BATCH).await.map(|done| done > 0),
             refresh_drafts(store, now()).await.map(|done| done > 0),
+            self.allot().await,
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.watch_spend(now()).await,
             self.prune(now()).await,
@@ -223,13 +234,12 @@ impl Worker {
 
     /// Watches what periods come to, if that is due.
     async fn watch_spend(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let at = wall_clock();
-        if Timestamp(self.watched_spend_at.load(Ordering::Relaxed)).plus(WATCH_SPEND) > at {
-            return Ok(false);
-        }
-        // Also where it fails: what cannot be watched does not hold up the other steps each time.
-        self.watched_spend_at.store(at.0, Ordering::Relaxed);
-        Ok(watch_spend(&self.store, now).await? > 0)
+        Ok(is_due(&self.watched_spend_at, WATCH_SPEND) && watch_spend(&self.store, now).await? > 0)
+    }
+
+    /// Tells which outcomes are free, if that is due.
+    async fn allot(&self) -> Result<bool, StoreError> {
+        Ok(is_due(&self.allotted_at, ALLOT) && allot_free(&self.store).await? > 0)
     }
 
     /// Forgets the bytes of deliveries that are kept for long enough.
@@ -248,4 +258,15 @@ impl Worker {
         while apply_stripe_events(&self.store, stripe, &self.backoff, wall_clock).await? {}
         Ok(())
     }
+}
+
+/// Whether something that was done then is due again, and notes that it is done: also where it then fails, so that it does not
+/// hold up the other steps each time.
+fn is_due(done_at: &AtomicI64, every: Span) -> bool {
+    let at = wall_clock();
+    let is_due = Timestamp(done_at.load(Ordering::Relaxed)).plus(every) <= at;
+    if is_due {
+        done_at.store(at.0, Ordering::Relaxed);
+    }
+    is_due
 }

@@ -1,11 +1,12 @@
 //! Contract versions, and the billing periods opened under them.
 
 use crate::connect::{Store, StoreError, Tx, all, from_json, one, run, to_json};
-use crate::{bulk, cases, ledger, parked};
+use crate::{allotments, bulk, cases, ledger, parked};
 use sea_orm::ConnectionTrait;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::contract::Contract;
 use verdict_domain::period::Period;
+use verdict_domain::pricing::may_be_free;
 use verdict_domain::time::Timestamp;
 
 /// What became of a contract version that was put.
@@ -62,6 +63,9 @@ pub async fn put(tx: &Tx, contract: &Contract, now: Timestamp) -> Result<Put, St
     cases::mark_all_to_judge(tx, customer).await?;
     ledger::mark_unpriced_to_rate(tx, customer).await?;
     parked::reconsider_outcomes(tx, customer, now).await?;
+    if may_be_free(&versions) || may_be_free(std::slice::from_ref(contract)) {
+        allotments::mark_all(tx, customer).await?;
+    }
     Ok(Put::Recorded)
 }
 

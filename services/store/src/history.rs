@@ -1,5 +1,6 @@
 //! How a case came to be what it is: what was recorded of it, posted for it and billed. Only reads.
 
+use crate::allotments::read_free;
 use crate::bulk;
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, known};
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::fact::Fact;
 use verdict_domain::ledger::Row;
 use verdict_domain::money::{self, Money};
+use verdict_domain::pricing::Free;
 use verdict_domain::time::Timestamp;
 
 /// A fact with what the judge does not read.
@@ -117,12 +119,14 @@ pub struct Priced {
     pub contract_version: u32,
     /// The invoice that it is on.
     pub invoice: Option<String>,
+    /// Why it is not billed, as far as that is told by now.
+    pub free: Option<Free>,
 }
 
 /// What was posted for cases and at what price, each in the order of `seq`; cases without any are absent.
 pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Billed>>, StoreError> {
     let select = format!(
-        "SELECT {}, c.amount_nanos, c.currency, c.contract_version, c.invoice_id \
+        "SELECT {}, c.amount_nanos, c.currency, c.contract_version, c.invoice_id, c.free \
          FROM keys JOIN outcomes o ON o.customer = keys.customer AND o.case_id = keys.key \
          LEFT JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
          ORDER BY o.customer, o.case_id, o.seq",
@@ -140,6 +144,7 @@ pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<B
                     amount: Money { nanos, currency },
                     contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
                     invoice: row.try_get_by_index(19)?,
+                    free: read_free(row.try_get_by_index(20)?)?,
                 })
             }
         };

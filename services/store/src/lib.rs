@@ -12,6 +12,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod allotments;
 pub mod attempts;
 mod bulk;
 pub mod cases;

@@ -187,19 +187,19 @@ pub async fn revenue(
     since_day: i64,
 ) -> Result<BTreeMap<(String, i64), (i64, i64)>, StoreError> {
     let mut days: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
-    // What a period's price differs from the list prices of what is invoiced of it is revenue of its last day.
+    // What a period's price differs from the list prices of what is invoiced of it is revenue of its last day. Trials count none.
     let figures = "SELECT currency, day, CAST(SUM(revenue_nanos) AS BIGINT) FROM daily_figures \
                    WHERE customer = $1 AND bucket = 'revenue' AND day >= $2 GROUP BY currency, day";
     let listed = "SELECT currency, effective_at / 86400000000, CAST(SUM(amount_nanos) AS BIGINT) FROM charges \
-                  WHERE customer = $1 AND effective_at / 86400000000 >= $2 GROUP BY currency, effective_at / 86400000000";
+                  WHERE customer = $1 AND effective_at / 86400000000 >= $2 AND (free IS NULL OR free <> 'trial') GROUP BY currency, effective_at / 86400000000";
     let lines = "SELECT i.currency, (p.end_at - 1) / 86400000000, CAST(SUM(l.amount_nanos) AS BIGINT) FROM periods p \
                  JOIN invoices i ON i.customer = p.customer \
                  JOIN invoice_lines l ON l.invoice_id = i.id AND l.period_start = p.start_at \
-                 WHERE p.customer = $1 AND (p.end_at - 1) / 86400000000 >= $2 \
+                 WHERE p.customer = $1 AND p.trial = 0 AND (p.end_at - 1) / 86400000000 >= $2 \
                  GROUP BY i.currency, (p.end_at - 1) / 86400000000";
     let invoiced = "SELECT c.currency, (p.end_at - 1) / 86400000000, -CAST(SUM(c.amount_nanos) AS BIGINT) FROM periods p \
                     JOIN charges c ON c.customer = p.customer AND c.origin_at >= p.start_at AND c.origin_at < p.end_at \
-                    WHERE p.customer = $1 AND c.invoice_id IS NOT NULL AND (p.end_at - 1) / 86400000000 >= $2 \
+                    WHERE p.customer = $1 AND p.trial = 0 AND c.invoice_id IS NOT NULL AND (p.end_at - 1) / 86400000000 >= $2 \
                     GROUP BY c.currency, (p.end_at - 1) / 86400000000";
     for (sql, is_figure) in [(figures, true), (listed, false), (lines, false), (invoiced, false)] {
         for row in all(&tx.tx, sql, [customer.into(), since_day.into()]).await? {

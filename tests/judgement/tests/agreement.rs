@@ -158,7 +158,8 @@ fn disagreement(history: &History, by: By) -> Option<String> {
     if found != expected {
         return Some(format!("posted: the service {found:#?}, the oracle {expected:#?}"));
     }
-    let found = contributed(&contribution(&facts, &judgement.episodes, |_| "USD".into()).unwrap(), by);
+    let found =
+        contributed(&contribution(&facts, &judgement.episodes, |_| None, |_| "USD".into()).unwrap(), by);
     let expected = reported(&oracle, by);
     (found != expected).then(|| format!("by {by:?}: the service {found:#?}, the oracle {expected:#?}"))
 }

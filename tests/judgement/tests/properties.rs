@@ -6,10 +6,11 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeSet;
-use verdict_domain::economics::{self, Contribution, Figures, contribution};
+use verdict_domain::economics::{self, Bucket, Contribution, Figures, contribution};
 use verdict_domain::fact::{Fact, in_order};
-use verdict_domain::judge::{Judgement, judge};
+use verdict_domain::judge::{Episode, Judgement, judge};
 use verdict_domain::ledger::{Entry, EntryKind, Row, difference, entries};
+use verdict_domain::pricing::Free;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_judgement::{History, Told, live, look, seed};
@@ -28,6 +29,20 @@ fn all_billed<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<String> {
     let mut all: Vec<_> = entries.map(billed).collect();
     all.sort();
     all
+}
+
+/// Says of each episode, at random, that it is free or not.
+fn random_free(random: &mut Xoshiro256PlusPlus) -> impl Fn(&Episode) -> Option<Free> + use<> {
+    let marks: Vec<Option<Free>> = (0..8)
+        .map(|_| *[None, Some(Free::Included), Some(Free::Cap), Some(Free::Trial)].choose(random).unwrap())
+        .collect();
+    move |episode| marks[episode.facts.start % marks.len()]
+}
+
+/// What the buckets of a case hold together: attempts, those of unknown cost, and nanos.
+fn held_in_buckets(figures: &Contribution) -> [i64; 3] {
+    let sum = |of: fn(&Figures) -> i64| figures.values().map(of).sum();
+    [sum(|f| f.attempts), sum(|f| f.unknown_costs), sum(|f| f.cost_nanos)]
 }
 
 /// Looks at the facts held so far, and checks that exactly the difference is posted.
@@ -75,7 +90,7 @@ fn check_rows(posted: &[Row]) {
 #[test]
 fn facts_in_any_order_and_number_leave_the_same_in_the_ledger() {
     let seed = seed();
-    let (mut looks, mut corrections, mut changed) = (0, 0, 0);
+    let (mut looks, mut corrections, mut changed, mut moved_free) = (0, 0, 0, 0);
     for nth in 0..HISTORIES {
         let history = History::random(seed, nth);
         let _told = Told(&history);
@@ -105,7 +120,12 @@ fn facts_in_any_order_and_number_leave_the_same_in_the_ledger() {
                 held.extend(arriving.drain(..until));
                 held = in_order(held);
                 let judgement = step(&held, &rule, moment, &mut posted);
-                let now = contribution(&held, &judgement.episodes, |_| "USD".into()).unwrap();
+                // Whatever is said to be free on the way.
+                let free = random_free(&mut random);
+                let now = contribution(&held, &judgement.episodes, free, |_| "USD".into()).unwrap();
+                moved_free += u64::from(
+                    now.keys().any(|cell| cell.bucket == Bucket::Free && Free::parse(&cell.reason).is_some()),
+                );
                 for (cell, moved) in economics::difference(&figures, &now).unwrap() {
                     economics::add(&mut figures, cell, moved).unwrap();
                 }
@@ -118,8 +138,20 @@ fn facts_in_any_order_and_number_leave_the_same_in_the_ledger() {
             assert_eq!(net(&posted), net(&direct), "what was posted on the way nets out");
             check_rows(&posted);
             // The figures that moved on the way sum up to those of the end, and no attempt is lost.
+            let known = all.iter().filter_map(Fact::attempt).map(|attempt| attempt.cost);
+            let total = [
+                known.clone().count() as i64,
+                known.clone().filter(|cost| cost.model_nanos.is_none()).count() as i64,
+                known.map(|cost| cost.known().nanos).sum(),
+            ];
+            assert_eq!(held_in_buckets(&figures), total, "to the nano");
+            let last = contribution(&held, &expected.episodes, |_| None, |_| "USD".into()).unwrap();
+            for (cell, moved) in economics::difference(&figures.clone(), &last).unwrap() {
+                economics::add(&mut figures, cell, moved).unwrap();
+            }
+            assert_eq!(held_in_buckets(&figures), total, "wherever they moved");
             figures.retain(|_, figures| *figures != Figures::default());
-            assert_eq!(figures, contribution(&all, &expected.episodes, |_| "USD".into()).unwrap());
+            assert_eq!(figures, last);
             let attempts = all.iter().filter(|fact| fact.attempt().is_some()).count();
             assert_eq!(
                 figures.values().map(|figures| figures.attempts).sum::<i64>(),
@@ -131,7 +163,10 @@ fn facts_in_any_order_and_number_leave_the_same_in_the_ledger() {
             changed += u64::from(of_kind > 0);
         }
     }
-    println!("{HISTORIES} histories, each in 3 orders: {looks} looks, {corrections} corrections");
+    println!(
+        "{HISTORIES} histories, each in 3 orders: {looks} looks, {moved_free} with free outcomes, {corrections} corrections"
+    );
+    assert!(moved_free > HISTORIES / 10, "some are free on the way: {moved_free}");
     assert!(changed > HISTORIES / 50, "late facts change what was posted: {changed}");
 }
 

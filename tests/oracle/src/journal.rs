@@ -3,6 +3,7 @@
 use crate::books::Books;
 use crate::costs::model_cost;
 use crate::documents::Document;
+use crate::free::is_trial_by;
 use crate::oracle::{Oracle, in_force};
 use crate::periods::{Period, closed_periods};
 use crate::pricing::{Tally, Used};
@@ -90,6 +91,18 @@ impl Journal {
     /// The rows that hold.
     pub fn ledger(&self) -> &[Entry] {
         &self.ledger
+    }
+
+    pub(crate) fn versions(&self) -> &[Contract] {
+        &self.known.contracts
+    }
+
+    /// Whether a period was closed as a trial, or would be by what is known now.
+    pub(crate) fn is_trial(&self, period: &Period) -> bool {
+        match self.periods.iter().any(|closed| closed.start == period.start) {
+            true => self.books.trials.contains(&period.start),
+            false => is_trial_by(&self.known.contracts, period),
+        }
     }
 
     /// All documents so far.

@@ -1,7 +1,8 @@
 //! RULES, "Buckets": what was tried, what it cost and what it earned.
 
+use crate::free::is_trial_by;
 use crate::oracle::{Episode, Oracle, in_force};
-use crate::{Attempt, DAY, Status, cost, rfc3339};
+use crate::{Attempt, Contract, DAY, Free, Posting, Status, closed_periods, cost, rfc3339};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -81,12 +82,17 @@ impl Rows {
     }
 }
 
-/// The bucket of an attempt's cost, and the reason.
-fn bucket<'a>(attempt: &'a Attempt, episode: &Episode<'a>) -> (&'static str, Option<&'a str>) {
+/// The bucket of an attempt's cost, and the reason; `free` says why the outcome of the episode is, if it is.
+fn bucket<'a>(
+    attempt: &'a Attempt,
+    episode: &Episode<'a>,
+    free: Option<&'static str>,
+) -> (&'static str, Option<&'a str>) {
     let judgement = &episode.judgement;
     match (judgement.verdict, judgement.reason) {
         ("pending", _) => ("pending", None),
         ("confirmed" | "assumed", _) if !episode.charged => ("free", Some("not_charged")),
+        ("confirmed" | "assumed", _) if free.is_some() => ("free", free),
         ("confirmed" | "assumed", _) => match (attempt.status, &attempt.failure_reason) {
             (Status::Failed, Some(reason)) => ("retry", Some(reason)),
             (Status::Failed, None) => ("retry", Some("unspecified")),
@@ -113,12 +119,16 @@ impl Oracle<'_> {
     /// their own currency, outcomes and revenue under the contract's, `XXX` where there is none.
     pub fn report(&self, from_day: i64, to_day: i64, by: By) -> BTreeMap<(String, String), Figures> {
         let mut rows = Rows { days: from_day..to_day, by, rows: BTreeMap::new() };
+        let free: BTreeMap<&str, Free> =
+            self.customers().into_iter().map(|customer| (customer, self.free(customer))).collect();
         for case in &self.cases {
             for episode in &case.episodes {
+                let key = (case.name.to_owned(), episode.name.clone());
+                let why_free = free.get(case.customer).and_then(|free| free.get(&key).copied());
                 let judgement = &episode.judgement;
                 let (verdict, verdict_reason) = (judgement.verdict, judgement.reason);
                 for attempt in &episode.attempts {
-                    let (bucket, reason) = bucket(attempt, episode);
+                    let (bucket, reason) = bucket(attempt, episode, why_free);
                     let cost = cost(attempt);
                     let tags = Tags {
                         at: attempt.ended_at,
@@ -163,7 +173,11 @@ impl Oracle<'_> {
                         _ => &mut row.void,
                     } += 1;
                 });
-                for posting in self.entries(case, episode) {
+                for posting in self
+                    .entries(case, episode)
+                    .iter()
+                    .filter(|posting| !self.is_in_trial(case.customer, posting))
+                {
                     let revenue = Tags {
                         at: posting.effective_at,
                         currency: &posting.currency,
@@ -175,9 +189,13 @@ impl Oracle<'_> {
             }
         }
         for customer in self.customers() {
+            let versions: Vec<Contract> = self.versions(customer).into_iter().cloned().collect();
             let currency = &self.versions(customer)[0].currency;
             for closed in self.closings(customer) {
                 for (period, beyond_list) in closed.beyond_list {
+                    if is_trial_by(&versions, &period) {
+                        continue;
+                    }
                     let (agent, model, reason) = ("-", "-", None);
                     let tags = Tags { at: period.end - 1, currency, customer, agent, model, reason };
                     rows.add(&tags, |row| row.revenue_nanos += beyond_list);
@@ -185,5 +203,15 @@ impl Oracle<'_> {
             }
         }
         rows.rows
+    }
+
+    fn is_in_trial(&self, customer: &str, posting: &Posting) -> bool {
+        let versions: Vec<Contract> = self.versions(customer).into_iter().cloned().collect();
+        if versions.iter().all(|version| !version.shadow) {
+            return false;
+        }
+        let mut periods = closed_periods(&versions, customer, posting.origin + 800 * DAY).into_iter();
+        let period = periods.find(|period| posting.origin < period.end).expect("a period holds it");
+        is_trial_by(&versions, &period)
     }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use verdict_oracle::{Attempt, Document, Door, Grant, Journal, Kind, Resolution, Strength, Traffic, rfc3339};
 use verdict_stripe_double::StripeDouble;
-use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number};
+use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, rows};
 use verdict_tests::service::{Service, Setup};
 
 /// Unless `VERDICT_SEED` names another.
@@ -156,6 +156,35 @@ impl Run {
         let held: Vec<&Document> = self.journals.values().flat_map(Journal::documents).collect();
         documents(&self.service).await.same_as(expected_documents(held.iter().copied()));
         self.compare_stripe(&held);
+        self.compare_free().await;
+    }
+
+    /// Which outcomes that stand are free, and why. (In a trial, what was taken back is marked too.)
+    async fn compare_free(&self) {
+        let sql = "SELECT c.customer, c.case_id, o.episode, c.free FROM charges c JOIN outcomes o \
+                   ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq \
+                   WHERE c.free IS NOT NULL AND o.kind = 'charge' AND (c.free <> 'trial' OR NOT EXISTS \
+                   (SELECT 1 FROM outcomes r WHERE r.customer = c.customer AND r.case_id = c.case_id AND r.reverses = c.seq \
+                   AND NOT EXISTS (SELECT 1 FROM outcomes b WHERE b.customer = c.customer AND b.case_id = c.case_id \
+                   AND b.reverses = r.seq)))";
+        let mut found = BTreeMap::new();
+        for row in rows(&self.db, sql).await {
+            let text = |at| row.try_get_by_index::<String>(at).unwrap();
+            found.insert((text(0), text(1), text(2)), text(3));
+        }
+        let free = self.journals.iter().flat_map(|(customer, journal)| {
+            let free = journal.free().into_iter();
+            free.map(move |((case, episode), free)| ((customer.clone(), case, episode), free.to_string()))
+        });
+        let expected: BTreeMap<_, _> = free.collect();
+        let count = |reason: &str| expected.values().filter(|free| *free == reason).count();
+        println!(
+            "free: {} included, {} beyond the cap, {} in a trial",
+            count("included"),
+            count("cap"),
+            count("trial")
+        );
+        same("free outcomes", found, expected);
     }
 
     /// Each final invoice is at Stripe once, with its total and its lines; nothing else is.

@@ -106,6 +106,7 @@ pub fn customers() -> Vec<Contract> {
             period: Cadence::Weekly,
             prices: vec![price(SUPPORT, "0.7", Some("0.005")), price(REFUND, "0.4", None)],
             fees: vec![fee("platform", "12.495")],
+            cap: some("25"),
             rule: Rule { dispute_window: 400 * DAY, ..Rule::default() },
             ..common("auckland", "USD", "Pacific/Auckland")
         },

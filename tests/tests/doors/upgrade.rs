@@ -1,8 +1,8 @@
 //! A database of an earlier version, with a month in it, goes on under this one.
 
-use crate::{START, contract, folder, start_on};
+use crate::{START, contract, folder, start_on, with};
 use sea_orm::ConnectionTrait;
-use serde_json::json;
+use serde_json::{Value, json};
 use verdict_migrations::{Migrator, MigratorTrait};
 use verdict_oracle::{DAY, HOUR, rfc3339};
 use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite};
@@ -11,11 +11,11 @@ use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite};
 const EARLIER: u32 = 13;
 
 /// A case that was won, charged and invoiced, as that version left it.
-async fn a_month_of_before(url: &str) {
+async fn a_month_of_before(url: &str, contract: &Value) {
     let db = connect(&url.replace(".db", ".db?mode=rwc")).await;
     Migrator::up(&db, Some(EARLIER)).await.unwrap();
     let (answered, settled, end) = (START + HOUR, START + 25 * HOUR, START + 31 * DAY);
-    let (closes, body) = (end + 3 * DAY, contract("acme").to_string());
+    let (closes, body) = (end + 3 * DAY, contract.to_string());
     let bill_to = json!({ "name": "Acme Inc.", "email": "billing@acme.example" });
     let invoice = "acme:2026-10-01T00:00:00Z";
     let cell = |bucket: &str, at: i64, figures: [i64; 3]| {
@@ -75,7 +75,7 @@ async fn a_month_of_before(url: &str) {
 }
 
 async fn it_goes_on(url: &str, name: &str) {
-    a_month_of_before(url).await;
+    a_month_of_before(url, &contract("acme")).await;
     let service = start_on(name, url).await;
     service.move_clock(START + 35 * DAY).await;
     let invoices = service.get_json("/v1/invoices").await;
@@ -106,4 +106,22 @@ async fn a_month_of_before_goes_on_on_sqlite() {
 #[tokio::test]
 async fn a_month_of_before_goes_on_on_postgres() {
     it_goes_on(&fresh_postgres("doors_upgrade").await, "upgrade-postgres").await;
+}
+
+/// What was won before and is included is free now.
+async fn it_is_free_now(url: &str, name: &str) {
+    a_month_of_before(url, &with(&contract("acme"), "/prices/0/included", json!(1))).await;
+    let service = start_on(name, url).await;
+    service.move_clock(START + 35 * DAY).await;
+    let report = "/v1/reports/failure-cost?from=2026-10-01&to=2026-12-31&by=reason";
+    let report = service.get_json(report).await;
+    let total = &report["totals"][0];
+    assert_eq!((&total["won_nanos"], &total["free_nanos"]), (&json!(0), &json!(4_500_000)), "{report}");
+    assert!(report["rows"].as_array().unwrap().iter().any(|row| row["key"] == "included"), "{report}");
+}
+
+#[tokio::test]
+async fn what_was_won_before_is_free_now() {
+    it_is_free_now(&fresh_sqlite(&folder("upgrade-free")), "upgrade-free").await;
+    it_is_free_now(&fresh_postgres("doors_upgrade_free").await, "upgrade-free-postgres").await;
 }

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use verdict_domain::contract::{self, Contract, in_force};
 use verdict_domain::economics;
 use verdict_domain::fact::Fact;
-use verdict_domain::judge::judge;
-use verdict_domain::ledger::{Row, difference, entries};
+use verdict_domain::judge::{Episode, judge};
+use verdict_domain::ledger::{Row, charge_of, difference, entries};
+use verdict_domain::pricing::Free;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
 use verdict_store::parked::Origin;
-use verdict_store::{Store, Tx, contracts, history, ledger, reconcile as read};
+use verdict_store::{Store, Tx, allotments, contracts, history, ledger, reconcile as read};
 
 pub(super) async fn compare(
     store: &Store,
@@ -40,6 +41,7 @@ async fn page(
     let facts = cases::facts(snapshot, keys).await?;
     let held = cases::load(snapshot, keys).await?;
     let posted = ledger::posted(snapshot, keys).await?;
+    let free = allotments::marks(snapshot, keys).await?;
     let waiting = history::waiting(snapshot, keys, now).await?;
     let contracts = contracts::of_customers(snapshot, keys.iter().map(|key| key.customer.as_str())).await?;
     let references: BTreeMap<String, &CaseKey> =
@@ -55,7 +57,8 @@ async fn page(
         }
         let versions = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
         let posted = posted.get(key).map_or(&[][..], Vec::as_slice);
-        case(key, facts, held.get(key), posted, versions, reconciled);
+        let free = free.get(key).cloned().unwrap_or_default();
+        case(key, facts, held.get(key), posted, &free, versions, reconciled);
     }
     Ok(())
 }
@@ -65,6 +68,7 @@ fn case(
     facts: &[Fact],
     held: Option<&StoredCase>,
     posted: &[Row],
+    free: &BTreeMap<i64, Free>,
     versions: &[Contract],
     reconciled: &mut Reconciled,
 ) {
@@ -100,7 +104,8 @@ fn case(
     }
     let currency_at =
         |at: Timestamp| in_force(versions, at).map_or("XXX", |contract| contract.currency.code()).to_string();
-    match economics::contribution(facts, &episodes, currency_at) {
+    let free_of = |episode: &Episode| free.get(&charge_of(posted.iter(), &episode.name)?.seq).copied();
+    match economics::contribution(facts, &episodes, free_of, currency_at) {
         Ok(contribution) if contribution == held.contribution => {}
         Ok(contribution) => {
             let cost = |of: &economics::Contribution| {

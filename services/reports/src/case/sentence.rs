@@ -5,6 +5,7 @@ use verdict_domain::attempt::Status;
 use verdict_domain::fact::{Fact, ResolutionKind};
 use verdict_domain::judge::{Episode, LossReason, Verdict, Win, WinKind};
 use verdict_domain::money::Money;
+use verdict_domain::pricing::Free;
 use verdict_domain::rule::{Assumed, Reopen, RestartedBy, Rule, SilenceFrom};
 use verdict_domain::time::Timestamp;
 
@@ -41,6 +42,8 @@ pub(crate) enum Charge<'a> {
         amount: Money,
         /// On this invoice; on none yet.
         invoice: Option<&'a str>,
+        /// Why it is not billed, if it is not.
+        free: Option<Free>,
     },
 }
 
@@ -168,7 +171,8 @@ impl About<'_> {
         };
         let won = self.how_won(win);
         if self.episode.charged {
-            return format!("{won}; it settled {settled}{}{}.", self.worth(win), self.charged(", and "));
+            let (worth, charged) = (self.worth(win), self.charged(", and "));
+            return format!("{won}; it settled {settled}{worth}{charged}{}.", self.free());
         }
         match self.charged_before {
             Some(before) => format!(
@@ -185,12 +189,26 @@ impl About<'_> {
             Charge::Unpriced => {
                 ", but it is not charged: it has no price, and is parked with what would give it one".into()
             }
-            Charge::Charged { amount, invoice: Some(invoice) } => {
+            Charge::Charged { amount, invoice: Some(invoice), .. } => {
                 format!("{and}was charged {amount} on invoice `{invoice}`")
             }
-            Charge::Charged { amount, invoice: None } => {
+            Charge::Charged { amount, invoice: None, .. } => {
                 format!("{and}was charged {amount}, for the next invoice")
             }
+        }
+    }
+
+    /// Why the period's price leaves out what was charged.
+    fn free(&self) -> &'static str {
+        match self.charge {
+            Charge::Charged { free: Some(Free::Trial), .. } => "; the period is a trial, so it is free",
+            Charge::Charged { free: Some(Free::Included), .. } => {
+                "; it is one of those that the price includes in each period, so it is free"
+            }
+            Charge::Charged { free: Some(Free::Cap), .. } => {
+                "; those before it in the period come to the cap already, so it is free"
+            }
+            _ => "",
         }
     }
 

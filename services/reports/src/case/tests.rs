@@ -54,7 +54,16 @@ fn note_of(fact: &Fact) -> Note {
 const PAID: Charge = Charge::Charged {
     amount: Money { nanos: 990_000_000, currency: Currency::USD },
     invoice: Some("acme/2026-10-01"),
+    free: None,
 };
+
+/// The same, but free.
+const fn free(free: Free) -> Charge<'static> {
+    match PAID {
+        Charge::Charged { amount, invoice, .. } => Charge::Charged { amount, invoice, free: Some(free) },
+        other => other,
+    }
+}
 
 /// The sentence of the last episode but `before`.
 fn told(facts: &[Fact], rule: &Rule, now: i64, charge: Charge, before: usize) -> String {
@@ -103,11 +112,42 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID.",
         ),
         (
+            "included",
+            vec![answer(), confirmed()],
+            rule(),
+            99,
+            free(Free::Included),
+            0,
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; it is one of those that the price includes in each period, so it is free.",
+        ),
+        (
+            "beyond the cap",
+            vec![answer(), confirmed()],
+            rule(),
+            99,
+            free(Free::Cap),
+            0,
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; those before it in the period come to the cap already, so it is free.",
+        ),
+        (
+            "trial",
+            vec![answer(), confirmed()],
+            rule(),
+            99,
+            free(Free::Trial),
+            0,
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; the period is a trial, so it is free.",
+        ),
+        (
             "confirmed, no invoice",
             vec![answer(), said(2, "api:r-1", Confirmed)],
             rule(),
             99,
-            Charge::Charged { amount: Money { nanos: 1, currency: Currency::USD }, invoice: None },
+            Charge::Charged {
+                amount: Money { nanos: 1, currency: Currency::USD },
+                invoice: None,
+                free: None,
+            },
             0,
             "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and was charged 0.000000001 USD, for the next invoice.",
         ),

@@ -238,6 +238,9 @@ pub struct BilledView {
     pub contract_version: Option<u32>,
     /// The invoice that it is on; absent for what waits for one.
     pub invoice: Option<String>,
+    /// Why the period's price leaves it out: `trial`, `included` or `cap`; absent where it is billed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<&'static str>,
     /// The ids of the facts that decided.
     pub facts: Vec<String>,
 }

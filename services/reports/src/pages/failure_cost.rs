@@ -184,6 +184,9 @@ fn reason_text(reason: &str) -> &str {
         "late_void" => "taken back after it had settled",
         "not_charged" => "the case is charged already",
         "dispute" => "dispute accepted",
+        "trial" => "a trial: nothing is billed",
+        "included" => "included in the price",
+        "cap" => "beyond the cap",
         "agent_error" => "agent error",
         "provider_error" => "model provider error",
         "rate_limited" => "rate limited",
@@ -231,7 +234,8 @@ impl Column {
     }
 }
 
-const REVENUE: &str = "Charges for outcomes less those taken back, on the day they take effect.";
+const REVENUE: &str =
+    "Charges for outcomes less those taken back, on the day they take effect; trials are none.";
 const COST: &str = "Won, retries, free, lost and pending together. What is unknown is not in it.";
 const MARGIN: &str = "Revenue less cost, where both are in one currency.";
 const PER_ATTEMPT: &str =
@@ -253,17 +257,17 @@ const COLUMNS: [Column; 17] = [
     },
     Column {
         heading: "won",
-        definition: "Attempts of won and charged episodes that did not fail.",
+        definition: "Attempts of won and billed episodes that did not fail.",
         value: Value::Money(|row| Some(row.won_nanos)),
     },
     Column {
         heading: "retries",
-        definition: "Failed attempts of charged episodes that were won in the end.",
+        definition: "Failed attempts of billed episodes that were won in the end.",
         value: Value::Money(|row| Some(row.retry_nanos)),
     },
     Column {
         heading: "free",
-        definition: "Attempts of episodes that were resolved and are not charged: the case is charged already, or a dispute was accepted.",
+        definition: "Attempts of episodes that were resolved and are not billed: included in the price, beyond the cap, in a trial, the case is charged already, or a dispute was accepted.",
         value: Value::Money(|row| Some(row.free_nanos)),
     },
     Column {

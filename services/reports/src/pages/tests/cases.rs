@@ -80,6 +80,7 @@ pub(super) fn explained(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> 
                 amount: Money { nanos: nanos(&row), currency: Currency::USD },
                 contract_version: 2,
                 invoice: (row.seq == 1).then(|| "acme/2026-10-01".into()),
+                free: None,
             }),
             row,
         })
