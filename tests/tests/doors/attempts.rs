@@ -34,8 +34,9 @@ fn full(id: &str) -> Value {
         "case": "c-1",
         "usage": {
             "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100,
-            "output_tokens": 200, "reasoning_tokens": 50, "estimated": true
+            "cache_write_1h_tokens": 40, "output_tokens": 200, "reasoning_tokens": 50, "estimated": true
         },
+        "service_tier": "flex",
         "value": { "amount": "120.5", "currency": "EUR" },
         "reported_cost": { "amount": "0.0123", "currency": "EUR" },
         "other_costs": [{ "name": "voice minutes", "amount": "0.04", "currency": "EUR" }],
@@ -64,10 +65,12 @@ fn full_proto(id: &str) -> proto::Attempt {
             input_tokens: Some(1_000),
             cached_input_tokens: Some(300),
             cache_write_tokens: Some(100),
+            cache_write_1h_tokens: Some(40),
             output_tokens: Some(200),
             reasoning_tokens: Some(50),
             estimated: true,
         }),
+        service_tier: "flex".into(),
         value: Some(proto::Amount { amount: "120.5".into(), currency: "EUR".into() }),
         reported_cost: Some(proto::Amount { amount: "0.0123".into(), currency: "EUR".into() }),
         other_costs: vec![proto::NamedAmount {
