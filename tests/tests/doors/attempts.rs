@@ -32,11 +32,11 @@ fn full(id: &str) -> Value {
     let mut full = attempt("acme", id);
     let more = json!({
         "case": "c-1",
-        "usage": {
-            "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100,
-            "cache_write_1h_tokens": 40, "output_tokens": 200, "reasoning_tokens": 50, "estimated": true
-        },
         "service_tier": "flex",
+        "usage": {
+            "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100, "cache_write_1h_tokens": 40,
+            "output_tokens": 200, "reasoning_tokens": 50, "estimated": true
+        },
         "value": { "amount": "120.5", "currency": "EUR" },
         "reported_cost": { "amount": "0.0123", "currency": "EUR" },
         "other_costs": [{ "name": "voice minutes", "amount": "0.04", "currency": "EUR" }],
@@ -61,6 +61,7 @@ fn full_proto(id: &str) -> proto::Attempt {
         action: "support.resolution".into(),
         provider: "openai".into(),
         model: "gpt-4o".into(),
+        service_tier: "flex".into(),
         usage: Some(proto::Usage {
             input_tokens: Some(1_000),
             cached_input_tokens: Some(300),
@@ -70,7 +71,6 @@ fn full_proto(id: &str) -> proto::Attempt {
             reasoning_tokens: Some(50),
             estimated: true,
         }),
-        service_tier: "flex".into(),
         value: Some(proto::Amount { amount: "120.5".into(), currency: "EUR".into() }),
         reported_cost: Some(proto::Amount { amount: "0.0123".into(), currency: "EUR".into() }),
         other_costs: vec![proto::NamedAmount {
@@ -162,7 +162,8 @@ async fn the_same_attempt_reads_the_same_in_every_form() {
 
     let db = connect(&format!("sqlite:{}", folder("attempts-forms").join("verdict.db").display())).await;
     let distinct = "SELECT COUNT(*) FROM (SELECT DISTINCT customer, case_id, agent, action, provider, model, \
-                    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, status, \
+                    input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, \
+                    reasoning_tokens, service_tier, status, \
                     failure_reason, model_cost_nanos, other_cost_nanos, cost_currency, price_source, started_at, \
                     ended_at, prompt_fingerprint, details FROM attempts)";
     assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 8);

@@ -41,8 +41,9 @@ async fn a_table_with_every_column_says_what_json_says() {
         columns.lines().map(|name| if name == "metadata.KEY" { "metadata.queue" } else { name }).collect();
     let mut full = attempt("acme", "a-1");
     let more = json!({
-        "usage": { "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100, "output_tokens": 200,
-                   "reasoning_tokens": 50, "estimated": true },
+        "service_tier": "flex",
+        "usage": { "input_tokens": 1_000, "cached_input_tokens": 300, "cache_write_tokens": 100,
+                   "cache_write_1h_tokens": 40, "output_tokens": 200, "reasoning_tokens": 50, "estimated": true },
         "reported_cost": { "amount": "0.0123", "currency": "EUR" },
         "other_costs": [{ "name": "voice, minutes", "amount": "0.04", "currency": "EUR" }],
         "value": { "amount": "12.5", "currency": "EUR" },
@@ -67,7 +68,8 @@ async fn a_table_with_every_column_says_what_json_says() {
     assert_eq!(printed, "1 recorded, 1 were there already, 0 bad\n");
     let db = connect(&format!("sqlite:{}", folder("import-columns").join("verdict.db").display())).await;
     let distinct = "SELECT COUNT(*) FROM (SELECT DISTINCT customer, case_id, agent, action, provider, model, \
-                    input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, status, \
+                    input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens, \
+                    reasoning_tokens, service_tier, status, \
                     failure_reason, model_cost_nanos, other_cost_nanos, cost_currency, price_source, started_at, \
                     ended_at, prompt_fingerprint, details FROM attempts)";
     assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 2);
