@@ -64,6 +64,7 @@ fn full_proto(id: &str) -> proto::Attempt {
             input_tokens: Some(1_000),
             cached_input_tokens: Some(300),
             cache_write_tokens: Some(100),
+            cache_write_1h_tokens: None,
             output_tokens: Some(200),
             reasoning_tokens: Some(50),
             estimated: true,
@@ -82,6 +83,7 @@ fn full_proto(id: &str) -> proto::Attempt {
         failure_detail: "the tool said:\n\"no\"".into(),
         prompt_fingerprint: "4f2a".into(),
         metadata: [("queue".into(), "vip".into())].into(),
+        service_tier: String::new(),
     }
 }
 
