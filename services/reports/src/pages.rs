@@ -7,6 +7,7 @@ mod cases;
 mod customer;
 mod failure_cost;
 mod invoices;
+mod levers;
 mod parked;
 mod sources;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use cases::{case, cases, delivery};
 pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};
 pub use invoices::{invoice, invoices};
+pub use levers::levers;
 pub use parked::{Said, parked};
 pub use sources::{SourceHealth, sources};
 

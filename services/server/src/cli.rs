@@ -7,6 +7,7 @@ mod disputes;
 mod evidence;
 mod import;
 mod invoices;
+mod levers;
 mod reconcile;
 mod sources;
 
@@ -208,6 +209,7 @@ enum Report {
     },
     /// The models whose attempts have an unknown cost.
     UnknownCosts,
+    Levers(levers::Levers),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -262,7 +264,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
         Command::Disputes(command) => disputes::run(&store, command).await,
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
-        Command::Report(command) => report(&store, command).await,
+        Command::Report(command) => report(&config, &store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
@@ -406,7 +408,7 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
     Ok(())
 }
 
-async fn report(store: &Store, command: Report) -> Outcome {
+async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
     match command {
         Report::FailureCost { from, to, by, customer, agent, provider, model, action, format } => {
             if to <= from {
@@ -420,6 +422,7 @@ async fn report(store: &Store, command: Report) -> Outcome {
                 ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
             }
         }
+        Report::Levers(command) => levers::run(config, store, command).await?,
         Report::UnknownCosts => {
             for model in attempts::unknown_costs(store).await? {
                 println!(

@@ -77,8 +77,11 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         config.raw_retention,
     )?;
     worker.reconcile_every = config.reconcile_every;
-    let worker = Arc::new(worker);
+    worker.thresholds = config.alerts.thresholds()?;
+    worker.levers = config.levers.clone();
     let book = Arc::new(PriceBook::new());
+    worker.book = book.clone();
+    let worker = Arc::new(worker);
 
     let mut tasks = JoinSet::new();
     tasks.spawn(sources.clone().keep_fresh(store.clone()));

@@ -1,7 +1,8 @@
 //! The steps of the line, run until there is nothing left to do: periodically, and when nudged.
 
 use crate::clock::{Clock, wall_clock};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, LeversConfig};
+use crate::levers::compute_if_due;
 use crate::sources::LiveSources;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use verdict_billing::{
     send_meter_events, watch_spend,
 };
 use verdict_domain::time::{Span, Timestamp};
+use verdict_intake::PriceBook;
+use verdict_reports::{Thresholds, watch_figures};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
 
@@ -27,6 +30,11 @@ const LINGER: Duration = Duration::from_millis(50);
 const BREATH: Duration = Duration::from_millis(500);
 /// How often what periods come to is watched, by the wall clock: each look counts all of their outcomes.
 const WATCH_SPEND: Span = Span(60_000_000);
+
+/// How often the figures are watched at most, by the wall clock.
+const WATCH_FIGURES: Span = Span(60_000_000);
+/// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.
+const WATCH_FIGURES_PART: i64 = 20;
 
 /// All steps with what they need.
 pub struct Worker {
@@ -41,12 +49,20 @@ pub struct Worker {
     retention: Span,
     /// How often it is compared whether all agrees; zero is never.
     pub reconcile_every: Span,
+    /// From which figures on alerts are raised.
+    pub thresholds: Thresholds,
+    /// What is computed of the levers, and how often.
+    pub levers: LeversConfig,
+    /// What models cost, for the levers.
+    pub book: Arc<PriceBook>,
     /// Wakes the loop.
     nudge: Notify,
     /// How often facts have come.
     nudges: AtomicU64,
     /// When what periods come to was watched last, by the wall clock in microseconds.
     watched_spend_at: AtomicI64,
+    /// When the figures are watched next, by the wall clock in microseconds.
+    watch_figures_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -70,9 +86,13 @@ impl Worker {
             backoff,
             retention,
             reconcile_every: Span(0),
+            thresholds: Thresholds::default(),
+            levers: LeversConfig { every: Span(0), ..LeversConfig::default() },
+            book: Arc::default(),
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
+            watch_figures_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
     }
@@ -98,7 +118,13 @@ impl Worker {
     pub async fn run(&self, tick: Duration) {
         let sources = self.sources.now();
         let questions = join_all(sources.keys().map(|source| self.run_questions(source, tick)));
-        tokio::join!(self.run_steps(tick), self.run_pushes(tick), self.run_reconciliations(), questions);
+        tokio::join!(
+            self.run_steps(tick),
+            self.run_pushes(tick),
+            self.run_reconciliations(),
+            self.run_levers(),
+            questions
+        );
     }
 
     /// What is asked from the platform of one source, for ever: a slow one does not hold up another.
@@ -174,6 +200,19 @@ impl Worker {
         }
     }
 
+    /// Computes the levers now and then, for ever.
+    async fn run_levers(&self) {
+        let every = Duration::from_micros(self.levers.every.0.unsigned_abs());
+        let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        loop {
+            let now = self.clock.now();
+            if let Err(error) = compute_if_due(&self.store, &self.levers, &self.book, now, wall_clock()).await {
+                tracing::warn!(%error, "the levers were not computed; they will be when they are due again");
+            }
+            tokio::time::sleep(look).await;
+        }
+    }
+
     /// Runs every step until none finds work, then pushes what is due: the whole line, in its order. Facts that stream in
     /// meanwhile would give it work for ever: with them, it ends when time has nothing left to do.
     pub async fn run_until_idle(&self) -> Result<(), StoreError> {
@@ -183,6 +222,7 @@ impl Worker {
         }
         self.pass_until_idle().await?;
         watch_spend(&self.store, self.clock.now()).await?;
+        watch_figures(&self.store, &self.thresholds, self.clock.now()).await?;
         self.push_due().await
     }
 
@@ -212,6 +252,7 @@ impl Worker {
             refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.watch_spend(now()).await,
+            self.watch_figures(now()).await,
             self.prune(now()).await,
         ];
         let mut worked = false;
@@ -230,6 +271,20 @@ impl Worker {
         // Also where it fails: what cannot be watched does not hold up the other steps each time.
         self.watched_spend_at.store(at.0, Ordering::Relaxed);
         Ok(watch_spend(&self.store, now).await? > 0)
+    }
+
+    /// Watches the figures, if that is due.
+    async fn watch_figures(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let begun = wall_clock();
+        if Timestamp(self.watch_figures_at.load(Ordering::Relaxed)) > begun {
+            return Ok(false);
+        }
+        let changed = watch_figures(&self.store, &self.thresholds, now).await;
+        // Also where it failed: what cannot be watched does not hold up the other steps each time.
+        let took = wall_clock().0.saturating_sub(begun.0);
+        let next = begun.plus(WATCH_FIGURES.max(Span(took.saturating_mul(WATCH_FIGURES_PART))));
+        self.watch_figures_at.store(next.0, Ordering::Relaxed);
+        Ok(changed? > 0)
     }
 
     /// Forgets the bytes of deliveries that are kept for long enough.

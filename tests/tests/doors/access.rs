@@ -10,7 +10,7 @@ use verdict_tests::database::fresh_postgres;
 use verdict_tests::service::Service;
 
 const SCOPES: [&str; 5] = ["ingest", "resolve", "billing", "report", "admin"];
-const PAGES: [&str; 5] = ["/reports/failure-cost", "/invoices", "/invoices/acme", "/sources", "/parked"];
+const PAGES: [&str; 6] = ["/reports/failure-cost", "/levers", "/invoices", "/invoices/acme", "/sources", "/parked"];
 
 /// All that the description names, with something in place of each parameter.
 fn operations(service: &Service) -> Vec<(Method, String)> {
@@ -182,7 +182,7 @@ async fn a_page_names_the_scope_that_a_login_lacks() {
     let service = start("access-narrow").await;
     let (_, cookie) = log_in(&service, &new_key(&service, "ingest")).await;
     let cookie = cookie.unwrap();
-    for (path, scope) in PAGES.iter().zip(["report", "billing", "billing", "admin", "admin"]) {
+    for (path, scope) in PAGES.iter().zip(["report", "report", "billing", "billing", "admin", "admin"]) {
         let response = page(&service, path, &cookie).await;
         assert_eq!(response.status(), 403, "{path}");
         let html = response.text().await.unwrap();

@@ -8,6 +8,7 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod levers;
 mod litellm;
 mod operations;
 mod pages;
@@ -119,6 +120,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(levers::get_levers)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)

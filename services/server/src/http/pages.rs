@@ -33,6 +33,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/style.css", web::get().to(style))
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
+        .route("/levers", web::get().to(show_levers))
         .route("/cases", web::get().to(list_cases))
         .route("/cases/{customer}/{case}", web::get().to(show_case))
         .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
@@ -163,6 +164,11 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
         customer: query.of.customer.clone(),
     };
     shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+}
+
+async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
+    login?.may(Scope::Report)?;
+    shown(pages::levers(crate::levers::last(&door.store).await?.as_ref()))
 }
 
 async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {
