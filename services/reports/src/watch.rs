@@ -193,12 +193,17 @@ fn thin_margin(row: &Row, below: i64, least_decided: i64) -> Option<String> {
     let share = percent.map_or(String::new(), |permille| format!(", {}", percents(permille)));
     let unknown = match row.unknown_cost_attempts {
         0 => String::new(),
-        count => format!("; the cost of {count} attempts is unknown, so it is at most that"),
+        count => format!("; the cost of {} is unknown, so it is at most that", attempts(count)),
     };
     let (margin, revenue) = (shown(margin, &row.currency), shown(row.revenue_nanos, &row.currency));
     Some(format!(
         "the margin is {margin} of {revenue} of revenue{share}, below {below} % ({decided} episodes decided{unknown})"
     ))
+}
+
+/// `1 attempt`, `2 attempts`.
+fn attempts(count: i64) -> String {
+    if count == 1 { "1 attempt".into() } else { format!("{count} attempts") }
 }
 
 /// `-12.5 %`.
@@ -232,7 +237,7 @@ fn beyond_budget(row: &Row, budgets: &[Money]) -> Option<String> {
     let cost = row.lost_nanos.saturating_add(row.retry_nanos);
     let unknown = match row.unknown_cost_attempts {
         0 => String::new(),
-        count => format!("; the cost of {count} attempts is unknown and not in it"),
+        count => format!("; the cost of {} is unknown and not in it", attempts(count)),
     };
     (cost > budget.nanos).then(|| {
         let [lost, retries, cost] =
@@ -313,11 +318,12 @@ async fn unpriced_models(
     let mut wanted = Vec::new();
     for (provider, _) in unknown(figures::sums(store, &of, GroupBy::Provider).await?, 1) {
         let of = Slice { provider: Some(provider.clone()), ..of.clone() };
-        for (model, (unknown, attempts)) in unknown(figures::sums(store, &of, GroupBy::Model).await?, least) {
+        for (model, (unknown, all)) in unknown(figures::sums(store, &of, GroupBy::Model).await?, least) {
             let text = format!(
-                "{}: the cost of {unknown} of {attempts} attempts is unknown, and in no sum: give the model a price, see that its \
+                "{}: the cost of {unknown} of {} is unknown, and in no sum: give the model a price, see that its \
                  tokens are counted, or send a `reported_cost`",
-                days.shown()
+                days.shown(),
+                attempts(all)
             );
             let more = format!("&provider={}&model={}", encoded(&provider), encoded(&model));
             let link = Some(days.link("customer", Whose::All, &more));

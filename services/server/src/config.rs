@@ -167,7 +167,7 @@ impl Config {
                 let name = key.as_str().to_lowercase().strip_prefix(table)?.strip_prefix('_')?.to_string();
                 Some(format!("{table}.{name}"))
             });
-            let name = table.map_or_else(|| key.into(), Into::into);
+            let name = table.unwrap_or_else(|| key.to_string()).into();
             set.is_ok_and(|value| !value.is_empty()).then_some(name)
         });
         let config: Self =

@@ -14,6 +14,7 @@ mod documents;
 mod evidence;
 mod fetching;
 mod import;
+mod levers;
 mod litellm;
 mod meter_events;
 mod payloads;
@@ -31,6 +32,7 @@ mod stripe_events;
 mod traces;
 mod upgrade;
 mod value;
+mod watched_figures;
 mod watching;
 mod webhooks;
 
