@@ -60,12 +60,12 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
         let (key, fact) = attempts::read_fact(&row)?;
         let beside = Beside::Attempt {
-            provider: row.try_get_by_index(15)?,
-            price_source: row.try_get_by_index(16)?,
-            details: row.try_get_by_index(17)?,
-            started_at: Timestamp(row.try_get_by_index(18)?),
+            provider: row.try_get_by_index(16)?,
+            price_source: row.try_get_by_index(17)?,
+            details: row.try_get_by_index(18)?,
+            started_at: Timestamp(row.try_get_by_index(19)?),
         };
-        let recorded_at = Timestamp(row.try_get_by_index(14)?);
+        let recorded_at = Timestamp(row.try_get_by_index(15)?);
         timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
     }
     let select = format!(
