@@ -258,9 +258,12 @@ fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     enum Written {
         List(Vec<String>),
         Text(String),
+        // In the environment what looks like one is one; it is for who uses the list to refuse it.
+        Number(i64),
     }
     Ok(match Written::deserialize(deserializer)? {
         Written::List(list) => list,
+        Written::Number(number) => vec![number.to_string()],
         Written::Text(text) => text.split(',').map(|item| item.trim().to_string()).collect(),
     })
 }

@@ -58,8 +58,14 @@ pub(crate) async fn compute_if_due(
     Ok(true)
 }
 
-/// Those that are kept.
+/// Those that are kept. What another version kept in another form counts as not computed yet: it is, when it is due.
 pub(crate) async fn last(store: &Store) -> Result<Option<Levers>, StoreError> {
     let Some(body) = kept::kept(store).await? else { return Ok(None) };
-    serde_json::from_str(&body).map(Some).map_err(|error| StoreError::Corrupt(format!("levers: {error}")))
+    match serde_json::from_str(&body) {
+        Ok(levers) => Ok(Some(levers)),
+        Err(error) => {
+            tracing::warn!(%error, "the levers that are kept cannot be read; they will be computed anew");
+            Ok(None)
+        }
+    }
 }

@@ -32,9 +32,9 @@ const BREATH: Duration = Duration::from_millis(500);
 const WATCH_SPEND: Span = Span(60_000_000);
 
 /// How often the figures are watched at most, by the wall clock.
-const WATCH_FIGURES: Span = Span(60_000_000);
+const WATCH_FIGURES: Duration = Duration::from_secs(60);
 /// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.
-const WATCH_FIGURES_PART: i64 = 20;
+const WATCH_FIGURES_PART: u32 = 20;
 
 /// All steps with what they need.
 pub struct Worker {
@@ -61,8 +61,6 @@ pub struct Worker {
     nudges: AtomicU64,
     /// When what periods come to was watched last, by the wall clock in microseconds.
     watched_spend_at: AtomicI64,
-    /// When the figures are watched next, by the wall clock in microseconds.
-    watch_figures_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -92,7 +90,6 @@ impl Worker {
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
-            watch_figures_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
     }
@@ -122,6 +119,7 @@ impl Worker {
             self.run_steps(tick),
             self.run_pushes(tick),
             self.run_reconciliations(),
+            self.run_watch(),
             self.run_levers(),
             questions
         );
@@ -200,6 +198,18 @@ impl Worker {
         }
     }
 
+    /// Watches the figures, for ever: beside the passes, so that many roll-ups hold up no judgement.
+    async fn run_watch(&self) {
+        loop {
+            let begun = wall_clock();
+            if let Err(error) = watch_figures(&self.store, &self.thresholds, self.clock.now()).await {
+                tracing::warn!(%error, "the figures were not watched; they will be later");
+            }
+            let took = Duration::from_micros(wall_clock().0.abs_diff(begun.0));
+            tokio::time::sleep(WATCH_FIGURES.max(took.saturating_mul(WATCH_FIGURES_PART))).await;
+        }
+    }
+
     /// Computes the levers now and then, for ever.
     async fn run_levers(&self) {
         let every = Duration::from_micros(self.levers.every.0.unsigned_abs());
@@ -252,7 +262,6 @@ impl Worker {
             refresh_drafts(store, now()).await.map(|done| done > 0),
             watch_sources(store, &self.sources.now(), now()).await.map(|raised| raised > 0),
             self.watch_spend(now()).await,
-            self.watch_figures(now()).await,
             self.prune(now()).await,
         ];
         let mut worked = false;
@@ -271,20 +280,6 @@ impl Worker {
         // Also where it fails: what cannot be watched does not hold up the other steps each time.
         self.watched_spend_at.store(at.0, Ordering::Relaxed);
         Ok(watch_spend(&self.store, now).await? > 0)
-    }
-
-    /// Watches the figures, if that is due.
-    async fn watch_figures(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let begun = wall_clock();
-        if Timestamp(self.watch_figures_at.load(Ordering::Relaxed)) > begun {
-            return Ok(false);
-        }
-        let changed = watch_figures(&self.store, &self.thresholds, now).await;
-        // Also where it failed: what cannot be watched does not hold up the other steps each time.
-        let took = wall_clock().0.saturating_sub(begun.0);
-        let next = begun.plus(WATCH_FIGURES.max(Span(took.saturating_mul(WATCH_FIGURES_PART))));
-        self.watch_figures_at.store(next.0, Ordering::Relaxed);
-        Ok(changed? > 0)
     }
 
     /// Forgets the bytes of deliveries that are kept for long enough.

@@ -79,7 +79,7 @@ async fn figures_beyond_their_thresholds_raise_alerts_until_it_is_over() {
         // What stands so far is the share alone; the spend is as ever.
         assert_eq!(alerts(&service, true).await.into_iter().collect::<Vec<_>>(), &RAISED[..2], "{name}");
 
-        let spent = [paid("lost", TODAY - 2 * DAY, "2.00"), paid("spike", TODAY + HOUR, "60.00")];
+        let spent = [paid("lost", TODAY - 2 * DAY, "2.00"), paid("spike", TODAY + HOUR, "90.00")];
         let unknown = with(&attempt("acme", "unknown"), "/model", json!("no-such-model"));
         let unknown = with(&unknown, "/ended_at", json!(rfc3339(TODAY)));
         service.post("/v1/attempts", &json!([spent[0], spent[1], unknown])).await;
@@ -98,7 +98,7 @@ async fn figures_beyond_their_thresholds_raise_alerts_until_it_is_over() {
         );
         let spike = alert(&service, "spend_spike", "all customers: 2026-11-10 USD").await;
         let text = spike["text"].as_str().unwrap();
-        assert!(text.contains("costs 60.00 USD, more than 4 times 0.10 USD") && text.contains("1.00 USD"), "{text}");
+        assert!(text.contains("costs 90.00 USD, more than 4 times 0.10 USD") && text.contains("1.00 USD"), "{text}");
         let model = alert(&service, "unpriced_model", "openai no-such-model").await;
         assert!(model["text"].as_str().unwrap().contains("the cost of 1 of 1 attempt is unknown"), "{model}");
         let link = model["link"].as_str().unwrap();
