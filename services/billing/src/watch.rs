@@ -6,8 +6,8 @@ use verdict_domain::money::MoneyError;
 use verdict_domain::pricing::{Counts, Part, price};
 use verdict_domain::spend::{Reached, Spent, is_bounded, reached};
 use verdict_domain::time::Timestamp;
-use verdict_store::contracts::{self, DuePeriod};
 use verdict_store::alerts::{self, Wanted};
+use verdict_store::contracts::{self, DuePeriod};
 use verdict_store::{Store, StoreError, estimates};
 
 const SPEND: &str = "spend";

@@ -10,7 +10,7 @@ mod routing;
 mod tests;
 mod text;
 
-pub use caching::{Caching, Cached};
+pub use caching::{Cached, Caching};
 pub use distillation::{Assumed, Distillation};
 pub use routing::{Cheaper, Routed, Routing};
 pub use text::text as levers_text;

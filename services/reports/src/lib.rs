@@ -46,7 +46,8 @@ pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
 pub use levers::{
-    Assumed, Cached, Caching, Distillation, Levers, Model, Cheaper, Price, Question, Routed, Routing, levers, levers_text,
+    Assumed, Cached, Caching, Cheaper, Distillation, Levers, Model, Price, Question, Routed, Routing, levers,
+    levers_text,
 };
 pub use preview::{Preview, preview, previewed};
 pub use rate::Rate;

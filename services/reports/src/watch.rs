@@ -357,7 +357,10 @@ async fn spikes(store: &Store, thresholds: &Thresholds, now: Timestamp) -> Resul
             else {
                 continue;
             };
-            let (subject, of) = (format!("{} {currency}", day_text(day)), Days { name: String::new(), from: day, to: day + 1 });
+            let (subject, of) = (
+                format!("{} {currency}", day_text(day)),
+                Days { name: String::new(), from: day, to: day + 1 },
+            );
             let link = Some(of.link("model", *whose, ""));
             wanted.push(Wanted { subject: whose.subject(&subject), text, link });
         }

@@ -15,9 +15,7 @@ const LAST_RUN: &str = "levers_at";
 const BREATH: Duration = Duration::from_millis(10);
 
 /// What tokens cost by the price book: the one place where the levers ask it.
-pub(crate) fn price(
-    book: &PriceBook,
-) -> impl Fn(&str, &str, Timestamp, &Usage) -> Option<Money> + Sync + '_ {
+pub(crate) fn price(book: &PriceBook) -> impl Fn(&str, &str, Timestamp, &Usage) -> Option<Money> + Sync + '_ {
     |provider, model, at, usage| {
         let nanos = book.cost_nanos(provider, model, at, usage)?;
         Some(Money { nanos, currency: Currency::USD })
@@ -37,7 +35,8 @@ pub(crate) async fn compute_if_due(
         return Ok(false);
     }
     let last = access::setting(store, LAST_RUN).await?;
-    let is_due = last.as_deref().and_then(Timestamp::parse).is_none_or(|last| last.plus(config.every) <= wall);
+    let is_due =
+        last.as_deref().and_then(Timestamp::parse).is_none_or(|last| last.plus(config.every) <= wall);
     // Moved on first: what fails is tried again when it is due again, and nobody else begins it meanwhile.
     if !is_due || !access::replace_setting(store, LAST_RUN, last.as_deref(), &wall.to_string()).await? {
         return Ok(false);

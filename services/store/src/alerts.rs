@@ -43,8 +43,7 @@ pub async fn settle<'a>(
     let sql = "SELECT subject, text, link FROM alerts WHERE kind = $1 AND cleared_at IS NULL";
     let mut standing: BTreeMap<String, (String, Option<String>)> = BTreeMap::new();
     for row in all(&tx.tx, sql, [kind.into()]).await? {
-        standing
-            .insert(row.try_get_by_index(0)?, (row.try_get_by_index(1)?, row.try_get_by_index(2)?));
+        standing.insert(row.try_get_by_index(0)?, (row.try_get_by_index(1)?, row.try_get_by_index(2)?));
     }
     let mut raised = Vec::new();
     for alert in wanted {

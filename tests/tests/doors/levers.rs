@@ -30,7 +30,8 @@ fn many(count: usize, beginning: &str, make: impl Fn(&str) -> Value) -> Vec<Valu
     (0..count).map(|nth| make(&format!("{beginning}-{nth}"))).collect()
 }
 
-const CONFIG: &str = "[levers.distillation]\nmonthly = \"10.00 USD\"\nper_attempt = \"0.001 USD\"\nsuccess = \"50\"\n";
+const CONFIG: &str =
+    "[levers.distillation]\nmonthly = \"10.00 USD\"\nper_attempt = \"0.001 USD\"\nsuccess = \"50\"\n";
 
 #[tokio::test]
 async fn levers_are_what_a_small_history_comes_to() {
@@ -54,7 +55,9 @@ async fn levers_are_what_a_small_history_comes_to() {
         // A failed first answer, one that nobody complained of, and another agent's.
         facts.extend(many(50, "failed", |case| paid("acme", case, "q", later)));
         facts.extend(many(50, "assumed", |case| paid("acme", case, "r", later)));
-        facts.extend(many(50, "agent", |case| with(&paid("acme", case, "p", later), "/agent", json!("other"))));
+        facts.extend(many(50, "agent", |case| {
+            with(&paid("acme", case, "p", later), "/agent", json!("other"))
+        }));
         // Another customer, which may not have acme's answers.
         facts.extend(many(50, "globex", |case| paid("globex", case, "p", later)));
         let alone = |case: &str| asked("acme", case, &format!("alone-{case}"), later);
@@ -66,7 +69,8 @@ async fn levers_are_what_a_small_history_comes_to() {
         service.post("/v1/contracts", &contract("acme")).await;
         service.move_clock(START + 26 * DAY).await;
         service.post("/v1/attempts", &json!(facts)).await;
-        let resolutions = [said("confirmed", "first-p", first + MINUTE), said("escalated", "first-q", first + MINUTE)];
+        let resolutions =
+            [said("confirmed", "first-p", first + MINUTE), said("escalated", "first-q", first + MINUTE)];
         service.post("/v1/resolutions", &json!(resolutions)).await;
         service.move_clock(START + 26 * DAY + MINUTE).await;
 
@@ -74,14 +78,17 @@ async fn levers_are_what_a_small_history_comes_to() {
         let command = |more: &[&str]| service.command(&[&["report", "levers"][..], &days, more].concat());
         let told: Value = serde_json::from_str(&command(&["--format", "json"])).unwrap();
         let caching = &told["caching"];
-        let acme = caching["customers"].as_array().unwrap().iter().find(|row| row["customer"] == "acme").unwrap();
+        let acme =
+            caching["customers"].as_array().unwrap().iter().find(|row| row["customer"] == "acme").unwrap();
         let numbers = |row: &Value| {
-            ["attempts", "with_fingerprint", "prompts", "repeats", "unknown_costs"].map(|name| row[name].as_i64().unwrap())
+            ["attempts", "with_fingerprint", "prompts", "repeats", "unknown_costs"]
+                .map(|name| row[name].as_i64().unwrap())
         };
         assert_eq!(numbers(acme), [1_325, 1_318, 1, 155, 5], "{name} {caching}");
         assert_eq!(acme["saved_nanos"], json!({ "USD": 150 * CENT }));
         assert_eq!(acme["refused"], Value::Null);
-        let globex = caching["customers"].as_array().unwrap().iter().find(|row| row["customer"] == "globex").unwrap();
+        let globex =
+            caching["customers"].as_array().unwrap().iter().find(|row| row["customer"] == "globex").unwrap();
         assert_eq!(numbers(globex), [51, 51, 0, 0, 0]);
         assert_eq!(globex["refused"], "too few to say: 51 attempts with a fingerprint, 949 are missing");
         assert_eq!(caching["all"]["saved_nanos"], json!({ "USD": 150 * CENT }));
@@ -96,7 +103,11 @@ async fn levers_are_what_a_small_history_comes_to() {
             [&cheaper[0]["model"], &cheaper[0]["now_nanos"], &cheaper[0]["then_nanos"]],
             [&json!("gpt-4o-mini"), &json!(1_371 * 4_500_000_i64), &json!(1_371 * 270_000)]
         );
-        assert_eq!([&gpt["success"]["decided"], &cheaper[0]["success"]], [&json!(1_371), &Value::Null], "{gpt}");
+        assert_eq!(
+            [&gpt["success"]["decided"], &cheaper[0]["success"]],
+            [&json!(1_371), &Value::Null],
+            "{gpt}"
+        );
         let nameless = routes.iter().find(|row| row["model"] == "no-such-model").unwrap();
         assert_eq!([&nameless["attempts"], &nameless["without_price"]], [5, 5]);
         assert!(nameless["refused"].as_str().unwrap().contains("1000 are missing"));
@@ -115,10 +126,15 @@ async fn levers_are_what_a_small_history_comes_to() {
 
         // One customer alone; in words.
         let text = command(&["--customer", "globex", "--model", "openai/gpt-4o-mini"]);
-        for line in ["customer globex", "refused: too few to say: 51 attempts with a fingerprint", "51 attempts (0 without tokens"] {
+        for line in [
+            "customer globex",
+            "refused: too few to say: 51 attempts with a fingerprint",
+            "51 attempts (0 without tokens",
+        ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
-        let refused = service.try_command(&["report", "levers", "--from", "2026-10-02", "--to", "2026-10-02"]);
+        let refused =
+            service.try_command(&["report", "levers", "--from", "2026-10-02", "--to", "2026-10-02"]);
         assert!(String::from_utf8_lossy(&refused.stderr).contains("--to: 2026-10-02 is not after"));
 
         // The service computes the last thirty days by itself, and keeps them.

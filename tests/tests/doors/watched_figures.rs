@@ -26,15 +26,16 @@ fn said(kind: &str, case: &str, at: i64) -> Value {
 async fn alerts(service: &Service, open: bool) -> BTreeSet<String> {
     let list = service.get_json("/v1/alerts").await;
     let asked = list.as_array().unwrap().iter().filter(|alert| alert["cleared_at"].is_null() == open);
-    let named =
-        asked.map(|alert| format!("{} {}", alert["kind"].as_str().unwrap(), alert["subject"].as_str().unwrap()));
+    let named = asked
+        .map(|alert| format!("{} {}", alert["kind"].as_str().unwrap(), alert["subject"].as_str().unwrap()));
     named.collect()
 }
 
 /// An alert by its kind and subject.
 async fn alert(service: &Service, kind: &str, subject: &str) -> Value {
     let list = service.get_json("/v1/alerts").await;
-    let found = list.as_array().unwrap().iter().find(|alert| alert["kind"] == kind && alert["subject"] == subject);
+    let found =
+        list.as_array().unwrap().iter().find(|alert| alert["kind"] == kind && alert["subject"] == subject);
     found.unwrap_or_else(|| panic!("no {kind} {subject} in {list}")).clone()
 }
 
@@ -55,7 +56,8 @@ const RAISED: [&str; 11] = [
 #[tokio::test]
 async fn figures_beyond_their_thresholds_raise_alerts_until_it_is_over() {
     let config = "[alerts]\nleast_decided = 5\nspike_above = [\"1 USD\"]\n[alerts.failure_budgets]\nacme = [\"0.50 USD\"]\n";
-    let environment = [("VERDICT_ALERTS_FAILURE_BUDGET", "1.50 USD, 2 EUR"), ("VERDICT_ALERTS_SPIKE_TIMES", "4")];
+    let environment =
+        [("VERDICT_ALERTS_FAILURE_BUDGET", "1.50 USD, 2 EUR"), ("VERDICT_ALERTS_SPIKE_TIMES", "4")];
     for (name, url) in databases("watched-figures").await {
         let service = start_with(&name, &url, config, &environment).await;
         service.post("/v1/contracts", &contract("acme")).await;
@@ -98,7 +100,10 @@ async fn figures_beyond_their_thresholds_raise_alerts_until_it_is_over() {
         );
         let spike = alert(&service, "spend_spike", "all customers: 2026-11-10 USD").await;
         let text = spike["text"].as_str().unwrap();
-        assert!(text.contains("costs 90.00 USD, more than 4 times 0.10 USD") && text.contains("1.00 USD"), "{text}");
+        assert!(
+            text.contains("costs 90.00 USD, more than 4 times 0.10 USD") && text.contains("1.00 USD"),
+            "{text}"
+        );
         let model = alert(&service, "unpriced_model", "openai no-such-model").await;
         assert!(model["text"].as_str().unwrap().contains("the cost of 1 of 1 attempt is unknown"), "{model}");
         let link = model["link"].as_str().unwrap();
@@ -126,7 +131,8 @@ async fn figures_beyond_their_thresholds_raise_alerts_until_it_is_over() {
 async fn what_is_switched_off_raises_nothing() {
     let environment = [("VERDICT_ALERTS_UNPRICED_ATTEMPTS", "off"), ("VERDICT_ALERTS_MARGIN_BELOW", "off")];
     let name = "watched-off";
-    let service = start_with(name, &fresh_sqlite(&folder(name)), "[alerts]\nleast_decided = 1\n", &environment).await;
+    let service =
+        start_with(name, &fresh_sqlite(&folder(name)), "[alerts]\nleast_decided = 1\n", &environment).await;
     let unknown = with(&attempt("acme", "unknown"), "/model", json!("no-such-model"));
     service.post("/v1/attempts", &json!([unknown, paid("lost", START + HOUR, "5.00")])).await;
     service.post("/v1/resolutions", &said("escalated", "lost", START + 2 * HOUR)).await;

@@ -81,9 +81,8 @@ impl Caches {
             add(all.saved_nanos.entry(currency.clone()).or_default(), *nanos)?;
         }
         self.listed.push(cached);
-        self.listed.sort_by(|a, b| {
-            (b.repeats, b.attempts, &a.customer).cmp(&(a.repeats, a.attempts, &b.customer))
-        });
+        self.listed
+            .sort_by(|a, b| (b.repeats, b.attempts, &a.customer).cmp(&(a.repeats, a.attempts, &b.customer)));
         if self.listed.len() > LISTED {
             self.listed.truncate(LISTED);
             self.more += 1;
@@ -157,9 +156,9 @@ pub(super) fn verified_at(episodes: &str, attempt: &str) -> Result<Option<Timest
         serde_json::from_str(episodes).map_err(|error| StoreError::Corrupt(format!("episodes: {error}")))?;
     // The first fact that decided is the answer.
     let fact = format!("attempt:{attempt}");
-    let won = episodes
-        .into_iter()
-        .find(|episode| episode.verdict.as_deref() == Some("confirmed") && episode.because.first() == Some(&fact));
+    let won = episodes.into_iter().find(|episode| {
+        episode.verdict.as_deref() == Some("confirmed") && episode.because.first() == Some(&fact)
+    });
     Ok(won.and_then(|episode| episode.decided_at))
 }
 

@@ -71,7 +71,10 @@ pub(super) async fn distillation(
         add(&mut today.attempts, figures.attempts - figures.unknown_costs)?;
         add(&mut today.left_out, figures.unknown_costs)?;
         // Tools and other costs are spent as before.
-        add(&mut today.cost_nanos, figures.cost_nanos.checked_sub(figures.other_cost_nanos).ok_or_else(overflow)?)?;
+        add(
+            &mut today.cost_nanos,
+            figures.cost_nanos.checked_sub(figures.other_cost_nanos).ok_or_else(overflow)?,
+        )?;
     }
     break_even(today, assumed).ok_or_else(overflow)
 }
@@ -103,10 +106,16 @@ pub(super) fn break_even(today: Today, assumed: &Assumed) -> Option<Distillation
         month_nanos = Some(assumed.monthly.nanos.checked_sub(saved_a_month)?);
     }
     let only = |what: &str, name: &Option<String>| name.as_ref().map(|name| format!(" {what} `{name}`"));
-    let scope: String = [only("of the model", &assumed.model), only("toward", &assumed.action)].into_iter().flatten().collect();
+    let scope: String = [only("of the model", &assumed.model), only("toward", &assumed.action)]
+        .into_iter()
+        .flatten()
+        .collect();
     let assumptions = vec![
         format!("The small model stands in for all attempts{scope}."),
-        format!("It costs {} a month, whatever it does, and {} an attempt.", assumed.monthly, assumed.per_attempt),
+        format!(
+            "It costs {} a month, whatever it does, and {} an attempt.",
+            assumed.monthly, assumed.per_attempt
+        ),
         format!(
             "It does {}.{} % of the attempts as well as today's model; the others are made by today's model after all, at today's \
              average cost. Who finds out which, and at what cost, is not counted.",

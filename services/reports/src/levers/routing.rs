@@ -130,7 +130,8 @@ impl Routes {
             return Ok(());
         };
         route.currency.get_or_insert_with(|| now.currency.code().into());
-        for (nth, candidate) in self.candidates.iter().enumerate().filter(|(_, candidate)| **candidate != own) {
+        for (nth, candidate) in self.candidates.iter().enumerate().filter(|(_, candidate)| **candidate != own)
+        {
             let Some(then) = priced(candidate).filter(|then| then.currency == now.currency) else { continue };
             let sums = route.others.entry(nth).or_default();
             sums.attempts += 1;

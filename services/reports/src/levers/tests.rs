@@ -181,7 +181,10 @@ fn the_same_tokens_are_repriced() {
     let success = [(("solve".to_string(), "small".to_string()), rate.unwrap())].into();
     let routing = routes.routing(&success);
     let large = &routing.routes[0];
-    assert_eq!((large.attempts, large.without_tokens, large.without_price, large.success), (1_001, 1, 0, None));
+    assert_eq!(
+        (large.attempts, large.without_tokens, large.without_price, large.success),
+        (1_001, 1, 0, None)
+    );
     let cheaper: Vec<(&str, i64, i64, i64)> = large
         .cheaper
         .iter()
@@ -238,7 +241,10 @@ fn the_break_even_is_where_it_begins_to_pay() {
     assert_eq!(of(&assumed(0, 0, 1_000)).break_even, Some(0));
     let few = break_even(Today { attempts: 999, ..today }, &assumed(1, 1, 1_000)).unwrap();
     assert_eq!((few.break_even, few.month_nanos), (None, None));
-    assert_eq!(few.refused.as_deref(), Some("too few to say: 999 attempts whose cost is known, 1 are missing"));
+    assert_eq!(
+        few.refused.as_deref(),
+        Some("too few to say: 999 attempts whose cost is known, 1 are missing")
+    );
     let none = break_even(Today::default(), &assumed(1, 1, 1_000)).unwrap();
     assert!(none.refused.is_some());
     let greatest = Today { attempts: i64::MAX, left_out: 0, cost_nanos: i64::MAX, days: 1 };

@@ -117,5 +117,7 @@ fn name(model: &Model) -> String {
 }
 
 fn rate(rate: Option<Rate>) -> String {
-    rate.map_or("unknown".into(), |rate| format!("{} ({}, of {})", rate.shown(), rate.interval(), rate.decided))
+    rate.map_or("unknown".into(), |rate| {
+        format!("{} ({}, of {})", rate.shown(), rate.interval(), rate.decided)
+    })
 }

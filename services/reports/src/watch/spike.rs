@@ -41,7 +41,8 @@ pub(super) fn spike(spent: &Spent, day: i64, times: i64, floor: i64, currency: &
     // Of an even number of days, the median is the mean of the two in the middle.
     let twice_median = i128::from(before[middle - 1]) + i128::from(before[middle]);
     (2 * i128::from(cost) > i128::from(times) * twice_median).then(|| {
-        let median = divide_half_away(twice_median, 2).map_or_else(String::new, |nanos| shown(nanos, currency));
+        let median =
+            divide_half_away(twice_median, 2).map_or_else(String::new, |nanos| shown(nanos, currency));
         let over = if floor > 0 { format!(" and above {}", shown(floor, currency)) } else { String::new() };
         format!(
             "{} costs {}, more than {times} times {median}, the median of the {DAYS} days before{over}",

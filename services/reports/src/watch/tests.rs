@@ -68,8 +68,7 @@ fn a_margin_is_told_with_its_figures() {
 
 #[test]
 fn failures_are_held_against_the_budget_of_their_currency() {
-    let row =
-        Row { lost_nanos: 7 * UNIT, retry_nanos: 3 * UNIT, free_nanos: 90 * UNIT, ..row(0, 100, 0) };
+    let row = Row { lost_nanos: 7 * UNIT, retry_nanos: 3 * UNIT, free_nanos: 90 * UNIT, ..row(0, 100, 0) };
     let is_raised = |row: &Row, budgets: &[Money]| beyond_budget(row, budgets).is_some();
     assert!(!is_raised(&row, &[]));
     assert!(!is_raised(&row, &[dollars(10)]), "as much as the budget is within it");
@@ -80,7 +79,9 @@ fn failures_are_held_against_the_budget_of_their_currency() {
     assert!(is_raised(&Row { lost_nanos: i64::MAX, ..row.clone() }, &[dollars(9_000_000_000)]));
     assert_eq!(
         beyond_budget(&row, &[dollars(9)]).as_deref(),
-        Some("failures cost 10.00 USD (7.00 USD lost, 3.00 USD of retries), above the budget of 9.00 USD a month")
+        Some(
+            "failures cost 10.00 USD (7.00 USD lost, 3.00 USD of retries), above the budget of 9.00 USD a month"
+        )
     );
 }
 
@@ -114,8 +115,9 @@ fn spent(before: &[i64], on: i64) -> Spent {
 
 #[test]
 fn a_day_stands_out_from_the_median() {
-    let is_raised =
-        |before: &[i64], on: i64, floor: i64| spike(&spent(before, on), 100, 3, floor * UNIT, "USD").is_some();
+    let is_raised = |before: &[i64], on: i64, floor: i64| {
+        spike(&spent(before, on), 100, 3, floor * UNIT, "USD").is_some()
+    };
     let steady = [10; 14];
     assert!(!is_raised(&steady, 30, 20), "three times is not more than three times");
     assert!(is_raised(&steady, 31, 20));
@@ -133,7 +135,9 @@ fn a_day_stands_out_from_the_median() {
     let text = spike(&spent(&steady, 31), 100, 3, 20 * UNIT, "USD");
     assert_eq!(
         text.as_deref(),
-        Some("1970-04-11 costs 31.00 USD, more than 3 times 10.00 USD, the median of the 14 days before and above 20.00 USD")
+        Some(
+            "1970-04-11 costs 31.00 USD, more than 3 times 10.00 USD, the median of the 14 days before and above 20.00 USD"
+        )
     );
 }
 
@@ -145,8 +149,12 @@ fn currencies_and_customers_are_kept_apart() {
         currency: currency.into(),
         cost_nanos: nanos,
     };
-    let costs =
-        [cost("a", 1, "USD", 1), cost("b", 1, "USD", 2), cost("b", 1, "EUR", 4), cost("b", 2, "USD", i64::MAX)];
+    let costs = [
+        cost("a", 1, "USD", 1),
+        cost("b", 1, "USD", 2),
+        cost("b", 1, "EUR", 4),
+        cost("b", 2, "USD", i64::MAX),
+    ];
     let by = by_customer(&costs);
     let of = |whose, currency| by.get(&(whose, currency)).cloned().unwrap_or_default();
     assert_eq!(of(Whose::All, "USD"), Spent::from([(1, 3), (2, i64::MAX)]));

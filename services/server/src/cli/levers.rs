@@ -43,7 +43,8 @@ pub(super) async fn run(config: &Config, store: &Store, command: Levers) -> Outc
     let models = if models.is_empty() { config.levers.models()? } else { models };
     let question = Question { from, to, customer, models, distillation: config.levers.distillation()? };
     let now = cases::now(store).await?;
-    let computed = levers(store, &question, &price(&PriceBook::new()), || std::future::ready(()), now).await?;
+    let computed =
+        levers(store, &question, &price(&PriceBook::new()), || std::future::ready(()), now).await?;
     match format {
         Format::Table => print!("{}", levers_text(&computed)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&computed)?),

@@ -89,7 +89,10 @@ impl AlertsConfig {
             margin_below: self.margin_below,
             least_decided: self.least_decided,
             failure_budget: amounts("alerts.failure_budget", &self.failure_budget)?,
-            customer_failure_budget: amounts("alerts.customer_failure_budget", &self.customer_failure_budget)?,
+            customer_failure_budget: amounts(
+                "alerts.customer_failure_budget",
+                &self.customer_failure_budget,
+            )?,
             failure_budgets,
             assumed_jump: self.assumed_jump,
             unpriced_attempts: self.unpriced_attempts,
@@ -139,9 +142,10 @@ fn number_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i6
     match Written::deserialize(deserializer)? {
         Written::Number(number) => Ok(Some(number)),
         Written::Text(text) if text == "off" => Ok(None),
-        Written::Text(text) => text.parse().map(Some).map_err(|_| {
-            serde::de::Error::custom(format!("`{text}` is neither a whole number nor `off`"))
-        }),
+        Written::Text(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| serde::de::Error::custom(format!("`{text}` is neither a whole number nor `off`"))),
     }
 }
 
@@ -164,7 +168,10 @@ mod tests {
              spike_above = \"off\"",
         );
         let off = off.unwrap();
-        assert_eq!((off.margin_below, off.assumed_jump, off.unpriced_attempts, off.spike_times), (None, None, None, None));
+        assert_eq!(
+            (off.margin_below, off.assumed_jump, off.unpriced_attempts, off.spike_times),
+            (None, None, None, None)
+        );
         assert!(off.spike_above.is_empty());
         let set = read(
             "margin_below = -5\nfailure_budget = \"500 USD, 400.50 EUR\"\n[failure_budgets]\nacme = [\"1 USD\"]",

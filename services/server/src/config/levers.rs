@@ -69,7 +69,8 @@ impl LeversConfig {
 
     /// The assumptions about a small model, if there are any.
     pub fn distillation(&self) -> Result<Option<Assumed>, ConfigError> {
-        let Some(DistillationConfig { monthly, per_attempt, success, model, action }) = &self.distillation else {
+        let Some(DistillationConfig { monthly, per_attempt, success, model, action }) = &self.distillation
+        else {
             return Ok(None);
         };
         let monthly = amount("levers.distillation.monthly", monthly)?;
@@ -82,10 +83,11 @@ impl LeversConfig {
         let percent = money::parse_nanos(success).ok().filter(|nanos| {
             (0..=100 * money::NANOS_PER_UNIT).contains(nanos) && nanos % (money::NANOS_PER_UNIT / 10) == 0
         });
-        let success_permille = percent.map(|nanos| nanos / (money::NANOS_PER_UNIT / 10)).ok_or_else(|| {
-            let wanted = "a per cent from \"0\" to \"100\" with at most one decimal";
-            ConfigError(format!("levers.distillation.success: `{success}` is not {wanted}"))
-        })?;
+        let success_permille =
+            percent.map(|nanos| nanos / (money::NANOS_PER_UNIT / 10)).ok_or_else(|| {
+                let wanted = "a per cent from \"0\" to \"100\" with at most one decimal";
+                ConfigError(format!("levers.distillation.success: `{success}` is not {wanted}"))
+            })?;
         let (model, action) = (model.clone(), action.clone());
         Ok(Some(Assumed { monthly, per_attempt, success_permille, model, action }))
     }
@@ -113,7 +115,9 @@ mod tests {
     #[test]
     fn assumptions_are_read_or_refused_by_their_name() {
         let distillation = |more: &str| {
-            format!("[distillation]\nmonthly = \"2000 USD\"\nper_attempt = \"0.0004 USD\"\nsuccess = \"80.5\"\n{more}")
+            format!(
+                "[distillation]\nmonthly = \"2000 USD\"\nper_attempt = \"0.0004 USD\"\nsuccess = \"80.5\"\n{more}"
+            )
         };
         let assumed = read(&distillation("action = \"solve\"")).unwrap().distillation().unwrap().unwrap();
         assert_eq!((assumed.success_permille, assumed.per_attempt.nanos), (805, 400_000));

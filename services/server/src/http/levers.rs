@@ -17,7 +17,9 @@ pub(super) async fn get_levers(caller: Caller, door: web::Data<Door>) -> Result<
     caller.may(Scope::Report)?;
     let last = crate::levers::last(&door.store).await?;
     let last = last.ok_or_else(|| {
-        Problem::missing("they were not computed yet: wait for `levers.every`, or run `verdict report levers`".into())
+        Problem::missing(
+            "they were not computed yet: wait for `levers.every`, or run `verdict report levers`".into(),
+        )
     })?;
     Ok(HttpResponse::Ok().json(last))
 }

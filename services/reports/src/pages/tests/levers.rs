@@ -1,7 +1,7 @@
 //! The page of the levers.
 
 use super::{HOSTILE, assert_escaped};
-use crate::levers::{Cached, Caching, Distillation, Levers, Model, Cheaper, Routed, Routing, levers_text};
+use crate::levers::{Cached, Caching, Cheaper, Distillation, Levers, Model, Routed, Routing, levers_text};
 use crate::pages::levers;
 use crate::rate::Rate;
 use std::collections::BTreeMap;
@@ -54,7 +54,10 @@ fn all_of(text: &str) -> Levers {
         routing: Routing {
             assumptions: vec![text.into()],
             candidates: vec![model],
-            routes: vec![routed.clone(), Routed { refused: Some(text.into()), cheaper: Vec::new(), ..routed }],
+            routes: vec![
+                routed.clone(),
+                Routed { refused: Some(text.into()), cheaper: Vec::new(), ..routed },
+            ],
             more_attempts: 9,
         },
         distillation: Some(Distillation {
