@@ -54,6 +54,7 @@ impl MigratorTrait for Migrator {
             "0028_free",
             "0029_prices",
             "0030_repricing_and_bills",
+            "0032_levers",
         ]
     }
 }

@@ -6,8 +6,9 @@ use verdict_domain::money::MoneyError;
 use verdict_domain::pricing::{Counts, Part, price};
 use verdict_domain::spend::{Reached, Spent, is_bounded, reached};
 use verdict_domain::time::Timestamp;
+use verdict_store::alerts::{self, Wanted};
 use verdict_store::contracts::{self, DuePeriod};
-use verdict_store::{Store, StoreError, alerts, estimates};
+use verdict_store::{Store, StoreError, estimates};
 
 const SPEND: &str = "spend";
 
@@ -17,23 +18,17 @@ const SPEND: &str = "spend";
 pub async fn watch_spend(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
     let reached = reached_now(store, now).await?;
     let tx = store.begin().await?;
-    let raised = alerts::raised(&tx, SPEND).await?;
-    let mut changed = 0;
-    for (subject, text) in &reached {
-        if alerts::raise(&tx, SPEND, subject, text, now).await? {
-            tracing::warn!(subject, "{text}");
-            changed += 1;
-        }
+    let (raised, cleared) = alerts::settle(&tx, SPEND, &reached, now).await?;
+    for alert in &raised {
+        tracing::warn!(subject = alert.subject, "{}", alert.text);
     }
-    for subject in raised.iter().filter(|subject| !reached.contains_key(*subject)) {
-        changed += usize::from(alerts::clear(&tx, SPEND, subject, now).await?);
-    }
+    let changed = raised.len() + cleared;
     tx.commit().await?;
     Ok(changed)
 }
 
-/// What is reached now: subjects of alerts, with their texts. All is read at one moment.
-async fn reached_now(store: &Store, now: Timestamp) -> Result<BTreeMap<String, String>, StoreError> {
+/// The alerts of what is reached now. All is read at one moment.
+async fn reached_now(store: &Store, now: Timestamp) -> Result<Vec<Wanted>, StoreError> {
     let tx = store.snapshot().await?;
     let mut by_customer: BTreeMap<String, Vec<Contract>> = BTreeMap::new();
     for contract in contracts::list_in(&tx).await? {
@@ -44,21 +39,21 @@ async fn reached_now(store: &Store, now: Timestamp) -> Result<BTreeMap<String, S
     let mut open = estimates::open_periods(&tx, &customers).await?;
     open.retain(|due| version_at(&by_customer, due, now).is_some_and(|(contract, _)| is_bounded(contract)));
     let mut counted = estimates::counted_so_far(&tx, &open).await?;
-    let mut subjects = BTreeMap::new();
+    let mut wanted = Vec::new();
     for due in open {
         let Some((contract, part)) = version_at(&by_customer, &due, now) else { continue };
         let (customer, start) = (due.customer, due.period.start);
         let mut outcomes = counted.remove(&(customer.clone(), start)).unwrap_or_default();
         match of_version(contract, &outcomes.remove(&contract.version).unwrap_or_default(), part) {
-            Ok(reached) => subjects.extend(reached.into_iter().map(|one| {
-                let bound = one.bound.as_str();
-                (format!("{customer} {start} {bound} {}", one.percent), one.to_string())
+            Ok(reached) => wanted.extend(reached.into_iter().map(|one| {
+                let subject = format!("{customer} {start} {} {}", one.bound.as_str(), one.percent);
+                Wanted { subject, text: one.to_string(), link: None }
             })),
             // One customer's trouble is not the others'.
             Err(error) => tracing::error!(%error, customer, "what a period comes to cannot be watched"),
         }
     }
-    Ok(subjects)
+    Ok(wanted)
 }
 
 /// The version in force in an open period now, or at its end if that is over, with its part of the period.

@@ -1,7 +1,9 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; a provider's own bill beside them; the explanation of a case; counting cases again under another rule or from an export;
+//! derived, tables, CSV and XLSX; a provider's own bill beside them; the alerts on figures (*watch figures*); the levers (caching,
+//! routing, distillation), which read attempts and are computed beside; the explanation of a case; counting cases again under
+//! another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
@@ -11,6 +13,7 @@
 //! - A cost that is unknown is counted beside the sums, never as zero. A day without a bill is not one that cost nothing.
 //! - Confirmed and assumed outcomes are told apart wherever they are counted.
 //! - Explaining and counting again only read, and read one moment.
+//! - A lever says what it rests on and of how many it is, and nothing where these are too few.
 //! - An export tells nothing of what the attempts cost. A customer's own page tells nothing of costs, models, agents or the
 //!   seller's people either: they are left out before anything is put together.
 //! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
@@ -22,6 +25,7 @@ mod count;
 mod evidence;
 mod export;
 mod failure_cost;
+mod levers;
 pub mod pages;
 mod preview;
 mod provider_bill;
@@ -31,6 +35,7 @@ mod rejudge;
 mod statement;
 mod text;
 mod verify;
+mod watch;
 mod xlsx;
 
 pub use case::{
@@ -42,6 +47,10 @@ pub use count::{Costs, Overflow, Sums, Tally};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
+pub use levers::{
+    Assumed, Cached, Caching, Cheaper, Distillation, Levers, Model, Price, Question, Routed, Routing, levers,
+    levers_text,
+};
 pub use preview::{Preview, preview, previewed};
 pub use provider_bill::{
     Agreement, BillQuery, BillRow, BillView, ProviderBill, Tolerance, Unmatched, bill_csv, bill_table,
@@ -53,4 +62,5 @@ pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use statement::statement;
 pub use text::{csv, table};
 pub use verify::{Expected, Misfit, Verified, expected, verify};
+pub use watch::{Thresholds, watch_figures};
 pub use xlsx::{XlsxError, xlsx};

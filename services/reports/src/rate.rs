@@ -3,7 +3,7 @@
 //! The one place with floats: a rate is no money.
 #![allow(clippy::float_arithmetic)]
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// With fewer decided episodes than this, a rate says little: it is shown as such.
@@ -11,7 +11,7 @@ pub const FEW: i64 = 30;
 
 /// A share of successes, with the interval that holds the true one in 95 of 100 cases (Wilson 1927, the score interval: it stays within 0 and 100 %
 /// and is usable for few).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rate {
     /// Confirmed and assumed outcomes.
     pub successes: i64,

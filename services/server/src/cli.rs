@@ -7,6 +7,7 @@ mod disputes;
 mod evidence;
 mod import;
 mod invoices;
+mod levers;
 mod prices;
 mod provider_bill;
 mod reconcile;
@@ -219,6 +220,7 @@ enum Report {
     ProviderBill(provider_bill::Asked),
     /// The models whose attempts have an unknown cost.
     UnknownCosts,
+    Levers(levers::Levers),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -275,7 +277,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Disputes(command) => disputes::run(&store, command).await,
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
         Command::ProviderBill(command) => provider_bill::run(&store, command).await,
-        Command::Report(command) => report(&store, command).await,
+        Command::Report(command) => report(&config, &store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
@@ -419,7 +421,7 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
     Ok(())
 }
 
-async fn report(store: &Store, command: Report) -> Outcome {
+async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
     match command {
         Report::FailureCost { from, to, by, customer, agent, provider, model, action, format } => {
             if to <= from {
@@ -434,6 +436,7 @@ async fn report(store: &Store, command: Report) -> Outcome {
             }
         }
         Report::ProviderBill(asked) => provider_bill::report(store, asked).await?,
+        Report::Levers(command) => levers::run(config, store, command).await?,
         Report::UnknownCosts => {
             for model in attempts::unknown_costs(store).await? {
                 println!(

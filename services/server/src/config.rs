@@ -1,5 +1,11 @@
 //! Configuration: defaults, then a TOML file, then `VERDICT_…` from the environment.
 
+mod alerts;
+mod levers;
+
+pub use alerts::AlertsConfig;
+pub use levers::{DistillationConfig, LeversConfig};
+
 use crate::clock::Clock;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -64,6 +70,10 @@ pub struct Config {
     pub quarantine_deliveries: u32,
     /// How many bytes of them.
     pub quarantine_bytes: u32,
+    /// From which figures on alerts are raised.
+    pub alerts: AlertsConfig,
+    /// What is computed of the levers.
+    pub levers: LeversConfig,
     /// The sources of webhooks, each at `/webhooks/NAME`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceConfig>,
@@ -100,6 +110,8 @@ impl Default for Config {
             reconcile_every: Span::hours(24),
             quarantine_deliveries: 1_000,
             quarantine_bytes: 64 * 1024 * 1024,
+            alerts: AlertsConfig::default(),
+            levers: LeversConfig::default(),
             sources: Vec::new(),
             source_files: Vec::new(),
             schemes: BTreeMap::new(),
@@ -145,11 +157,18 @@ impl Config {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
-        let environment = Env::prefixed("VERDICT_").only(&ENVIRONMENT);
+        let names = [&ENVIRONMENT[..], &alerts::ENVIRONMENT, &levers::ENVIRONMENT].concat();
+        let environment = Env::prefixed("VERDICT_").only(&names);
         // An empty variable is how compose files say that something is not set.
         let environment = environment.filter_map(|key| {
             let set = std::env::var(format!("VERDICT_{}", key.as_str().to_uppercase()));
-            set.is_ok_and(|value| !value.is_empty()).then(|| key.into())
+            // Of a table, what stands before the first `_` is the table's name.
+            let table = ["alerts", "levers"].into_iter().find_map(|table| {
+                let name = key.as_str().to_lowercase().strip_prefix(table)?.strip_prefix('_')?.to_string();
+                Some(format!("{table}.{name}"))
+            });
+            let name = table.unwrap_or_else(|| key.to_string()).into();
+            set.is_ok_and(|value| !value.is_empty()).then_some(name)
         });
         let config: Self =
             figment.merge(environment).extract().map_err(|error| ConfigError(error.to_string()))?;
@@ -165,6 +184,8 @@ impl Config {
                 return Err(ConfigError(format!("{name} must be from 1 to {most}")));
             }
         }
+        self.alerts.thresholds()?;
+        self.levers.check()?;
         if self.worker_tick_ms == 0 {
             return Err(ConfigError("worker_tick_ms must be at least 1".into()));
         }
@@ -237,9 +258,12 @@ fn list_or_commas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     enum Written {
         List(Vec<String>),
         Text(String),
+        // In the environment what looks like one is one; it is for who uses the list to refuse it.
+        Number(i64),
     }
     Ok(match Written::deserialize(deserializer)? {
         Written::List(list) => list,
+        Written::Number(number) => vec![number.to_string()],
         Written::Text(text) => text.split(',').map(|item| item.trim().to_string()).collect(),
     })
 }

@@ -16,6 +16,7 @@ pub mod config;
 mod contract;
 pub mod http;
 pub mod inbox;
+mod levers;
 mod page_link;
 pub mod prices;
 mod provider_bills;

@@ -81,8 +81,10 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         config.raw_retention,
     )?;
     worker.reconcile_every = config.reconcile_every;
-    let worker = Arc::new(worker);
+    worker.thresholds = config.alerts.thresholds()?;
+    worker.levers = config.levers.clone();
     let prices = Arc::new(LivePrices::load(&store).await?);
+    let worker = Arc::new(worker);
 
     let mut tasks = JoinSet::new();
     tasks.spawn(sources.clone().keep_fresh(store.clone()));

@@ -1,7 +1,8 @@
 //! The steps of the line, run until there is nothing left to do: periodically, and when nudged.
 
 use crate::clock::{Clock, wall_clock};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, LeversConfig};
+use crate::levers::compute_if_due;
 use crate::sources::LiveSources;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use verdict_billing::{
     refresh_drafts, send_meter_events, watch_spend,
 };
 use verdict_domain::time::{Span, Timestamp};
+use verdict_reports::{Thresholds, watch_figures};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
 use verdict_store::{Store, StoreError, deliveries, is_anything_due};
 
@@ -30,6 +32,10 @@ const WATCH_SPEND: Span = Span(60_000_000);
 
 /// How often it is told which outcomes are free, by the wall clock: each look reads all of a period's outcomes.
 const ALLOT: Span = Span(60_000_000);
+/// How often the figures are watched at most, by the wall clock.
+const WATCH_FIGURES: Duration = Duration::from_secs(60);
+/// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.
+const WATCH_FIGURES_PART: u32 = 20;
 
 /// All steps with what they need.
 pub struct Worker {
@@ -44,6 +50,10 @@ pub struct Worker {
     retention: Span,
     /// How often it is compared whether all agrees; zero is never.
     pub reconcile_every: Span,
+    /// From which figures on alerts are raised.
+    pub thresholds: Thresholds,
+    /// What is computed of the levers, and how often.
+    pub levers: LeversConfig,
     /// Wakes the loop.
     nudge: Notify,
     /// How often facts have come.
@@ -75,6 +85,8 @@ impl Worker {
             backoff,
             retention,
             reconcile_every: Span(0),
+            thresholds: Thresholds::default(),
+            levers: LeversConfig { every: Span(0), ..LeversConfig::default() },
             nudge: Notify::new(),
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
@@ -104,7 +116,14 @@ impl Worker {
     pub async fn run(&self, tick: Duration) {
         let sources = self.sources.now();
         let questions = join_all(sources.keys().map(|source| self.run_questions(source, tick)));
-        tokio::join!(self.run_steps(tick), self.run_pushes(tick), self.run_reconciliations(), questions);
+        tokio::join!(
+            self.run_steps(tick),
+            self.run_pushes(tick),
+            self.run_reconciliations(),
+            self.run_watch(),
+            self.run_levers(),
+            questions
+        );
     }
 
     /// What is asked from the platform of one source, for ever: a slow one does not hold up another.
@@ -180,6 +199,32 @@ impl Worker {
         }
     }
 
+    /// Watches the figures, for ever: beside the passes, so that many roll-ups hold up no judgement.
+    async fn run_watch(&self) {
+        loop {
+            let begun = wall_clock();
+            if let Err(error) = watch_figures(&self.store, &self.thresholds, self.clock.now()).await {
+                tracing::warn!(%error, "the figures were not watched; they will be later");
+            }
+            let took = Duration::from_micros(wall_clock().0.abs_diff(begun.0));
+            tokio::time::sleep(WATCH_FIGURES.max(took.saturating_mul(WATCH_FIGURES_PART))).await;
+        }
+    }
+
+    /// Computes the levers now and then, for ever.
+    async fn run_levers(&self) {
+        let every = Duration::from_micros(self.levers.every.0.unsigned_abs());
+        let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        loop {
+            let now = self.clock.now();
+            if let Err(error) = compute_if_due(&self.store, &self.levers, now, wall_clock()).await
+            {
+                tracing::warn!(%error, "the levers were not computed; they will be when they are due again");
+            }
+            tokio::time::sleep(look).await;
+        }
+    }
+
     /// Runs every step until none finds work, then pushes what is due: the whole line, in its order. Facts that stream in
     /// meanwhile would give it work for ever: with them, it ends when time has nothing left to do.
     pub async fn run_until_idle(&self) -> Result<(), StoreError> {
@@ -193,6 +238,7 @@ impl Worker {
             self.pass_until_idle().await?;
         }
         watch_spend(&self.store, self.clock.now()).await?;
+        watch_figures(&self.store, &self.thresholds, self.clock.now()).await?;
         self.push_due().await
     }
 

@@ -1,7 +1,7 @@
 //! Alerts: raised once for a thing, and cleared when it is over.
 
 use crate::connect::{Store, StoreError, Tx, all, run};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use verdict_domain::time::Timestamp;
 
 /// Something that a person should look at.
@@ -13,10 +13,61 @@ pub struct Alert {
     pub subject: String,
     /// What is the matter, and what to do.
     pub text: String,
+    /// Where to look: a path of ours.
+    pub link: Option<String>,
     /// Since when.
     pub raised_at: Timestamp,
     /// Until when, if it is over.
     pub cleared_at: Option<Timestamp>,
+}
+
+/// An alert as it should stand now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which thing.
+    pub subject: String,
+    /// What is the matter, and what to do.
+    pub text: String,
+    /// Where to look: a path of ours.
+    pub link: Option<String>,
+}
+
+/// Makes the alerts of a kind those that are wanted, each subject once: raises what is new, gives what stands its text of now,
+/// clears what is gone. Answers what it raised, and how many it cleared.
+pub async fn settle<'a>(
+    tx: &Tx,
+    kind: &str,
+    wanted: &'a [Wanted],
+    now: Timestamp,
+) -> Result<(Vec<&'a Wanted>, usize), StoreError> {
+    let sql = "SELECT subject, text, link FROM alerts WHERE kind = $1 AND cleared_at IS NULL";
+    let mut standing: BTreeMap<String, (String, Option<String>)> = BTreeMap::new();
+    for row in all(&tx.tx, sql, [kind.into()]).await? {
+        standing.insert(row.try_get_by_index(0)?, (row.try_get_by_index(1)?, row.try_get_by_index(2)?));
+    }
+    let mut raised = Vec::new();
+    for alert in wanted {
+        let stood = standing.remove(&alert.subject);
+        if stood.is_none() && raise(tx, kind, &alert.subject, &alert.text, now).await? {
+            raised.push(alert);
+        }
+        let stands_so = stood.is_some_and(|(text, link)| text == alert.text && link == alert.link);
+        if !stands_so {
+            let sql = "UPDATE alerts SET text = $3, link = $4 WHERE kind = $1 AND subject = $2 AND cleared_at IS NULL";
+            let values = [
+                kind.into(),
+                alert.subject.as_str().into(),
+                alert.text.as_str().into(),
+                alert.link.clone().into(),
+            ];
+            run(&tx.tx, sql, values).await?;
+        }
+    }
+    let mut cleared = 0;
+    for subject in standing.keys() {
+        cleared += usize::from(clear(tx, kind, subject, now).await?);
+    }
+    Ok((raised, cleared))
 }
 
 /// Raises an alert; `false` if it is raised already.
@@ -38,15 +89,9 @@ pub async fn clear(tx: &Tx, kind: &str, subject: &str, now: Timestamp) -> Result
     Ok(run(&tx.tx, sql, [kind.into(), subject.into(), now.0.into()]).await? > 0)
 }
 
-/// The subjects of the alerts of a kind that are not over.
-pub async fn raised(tx: &Tx, kind: &str) -> Result<BTreeSet<String>, StoreError> {
-    let sql = "SELECT subject FROM alerts WHERE kind = $1 AND cleared_at IS NULL";
-    all(&tx.tx, sql, [kind.into()]).await?.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
-}
-
 /// The alerts, those not over first, then the newest; at most `limit`.
 pub async fn list(store: &Store, limit: u32) -> Result<Vec<Alert>, StoreError> {
-    let sql = "SELECT kind, subject, text, raised_at, cleared_at FROM alerts \
+    let sql = "SELECT kind, subject, text, raised_at, cleared_at, link FROM alerts \
                ORDER BY CASE WHEN cleared_at IS NULL THEN 0 ELSE 1 END, raised_at DESC, id DESC LIMIT $1";
     let rows = all(&store.db, sql, [i64::from(limit).into()]).await?;
     rows.iter()
@@ -56,6 +101,7 @@ pub async fn list(store: &Store, limit: u32) -> Result<Vec<Alert>, StoreError> {
                 kind: row.try_get_by_index(0)?,
                 subject: row.try_get_by_index(1)?,
                 text: row.try_get_by_index(2)?,
+                link: row.try_get_by_index(5)?,
                 raised_at: Timestamp(row.try_get_by_index(3)?),
                 cleared_at: cleared_at.map(Timestamp),
             })

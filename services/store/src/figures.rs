@@ -166,3 +166,34 @@ pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>,
         })
         .collect()
 }
+
+/// What a customer's attempts of a UTC day cost, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayCost {
+    /// Whose.
+    pub customer: String,
+    /// The UTC day, counted from 1970-01-01.
+    pub day: i64,
+    /// The currency of the cost.
+    pub currency: String,
+    /// The cost.
+    pub cost_nanos: i64,
+}
+
+/// The costs of the days `[from, to)` by customer, day and currency; those of nothing are left out. From the roll-ups alone.
+pub async fn daily_costs(store: &Store, from: i64, to: i64) -> Result<Vec<DayCost>, StoreError> {
+    let sql = "SELECT customer, day, currency, CAST(SUM(cost_nanos) AS BIGINT) FROM daily_figures \
+               WHERE day >= $1 AND day < $2 GROUP BY customer, day, currency HAVING SUM(cost_nanos) <> 0 \
+               ORDER BY customer, currency, day";
+    let rows = all(&store.db, sql, [from.into(), to.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(DayCost {
+                customer: row.try_get_by_index(0)?,
+                day: row.try_get_by_index(1)?,
+                currency: row.try_get_by_index(2)?,
+                cost_nanos: row.try_get_by_index(3)?,
+            })
+        })
+        .collect()
+}

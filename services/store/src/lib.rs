@@ -27,6 +27,7 @@ pub mod grants;
 pub mod history;
 pub mod invoices;
 pub mod ledger;
+pub mod levers;
 pub mod meter;
 pub mod outbox;
 pub mod page_links;

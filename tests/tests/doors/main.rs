@@ -15,6 +15,7 @@ mod evidence;
 mod fetching;
 mod free;
 mod import;
+mod levers;
 mod litellm;
 mod meter_events;
 mod payloads;
@@ -35,6 +36,7 @@ mod stripe_events;
 mod traces;
 mod upgrade;
 mod value;
+mod watched_figures;
 mod watching;
 mod webhooks;
 

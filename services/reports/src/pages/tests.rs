@@ -1,5 +1,6 @@
 mod cases;
 mod customer;
+mod levers;
 mod provider_bill;
 mod sources;
 

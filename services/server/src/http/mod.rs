@@ -8,6 +8,7 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod levers;
 mod litellm;
 mod operations;
 mod pages;
@@ -131,6 +132,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(reports::unknown_costs)
         .service(provider_bills::post_provider_bill)
         .service(provider_bills::get_provider_bill)
+        .service(levers::get_levers)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)

@@ -38,6 +38,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
         .route("/reports/provider-bill", web::get().to(provider_bill))
+        .route("/levers", web::get().to(show_levers))
         .route("/cases", web::get().to(list_cases))
         .route("/cases/{customer}/{case}", web::get().to(show_case))
         .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
@@ -175,6 +176,9 @@ async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<B
     let (bill, filter) = looked_at(&door, &params).await?;
     let providers = provider_bills::providers(&door.store, SHOWN_PROVIDERS).await?;
     shown(pages::provider_bill(bill.as_ref(), &providers, &filter))
+async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
+    login?.may(Scope::Report)?;
+    shown(pages::levers(crate::levers::last(&door.store).await?.as_ref()))
 }
 
 async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {

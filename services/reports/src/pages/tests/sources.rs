@@ -13,6 +13,7 @@ fn alert(text: &str) -> Alert {
         kind: "source_silent".into(),
         subject: text.into(),
         text: text.into(),
+        link: Some(format!("/reports/failure-cost?customer={text}")),
         raised_at,
         cleared_at: None,
     }
@@ -56,6 +57,7 @@ fn the_sources_say_what_is_the_matter() {
         html.contains("well")
             && html.contains(r#"action="/quarantine/4f2a/replay""#)
             && html.contains("1,234")
+            && html.contains(r#"<a href="/reports/failure-cost?customer=sales">"#)
     );
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pages");
     std::fs::create_dir_all(&folder).unwrap();
