@@ -33,7 +33,7 @@ mod tests;
 mod traffic;
 
 pub use books::{Books, Line};
-pub use costs::{Cost, cost};
+pub use costs::{Cost, cost, other_costs};
 pub use documents::Document;
 pub use generate::{Plan, generate};
 pub use hostile::{malformed, shuffle_and_duplicate};

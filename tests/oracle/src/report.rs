@@ -1,7 +1,7 @@
 //! RULES, "Buckets": what was tried, what it cost and what it earned.
 
 use crate::oracle::{Episode, Oracle, in_force};
-use crate::{Attempt, DAY, Status, cost, rfc3339};
+use crate::{Attempt, DAY, Status, cost, other_costs, rfc3339};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -14,6 +14,10 @@ pub enum By {
     Agent,
     /// The model, likewise.
     Model,
+    /// The attempt's own for costs; `-` for outcomes and revenue.
+    Provider,
+    /// The kind of outcome, as the agent; `-` for what a period's price differs from list prices.
+    Action,
     /// The bucket's reason for costs, the verdict's for outcomes; `-` where there is none.
     Reason,
     /// The UTC day, such as `2026-09-01`.
@@ -37,6 +41,8 @@ pub struct Figures {
     pub lost_nanos: i128,
     /// The cost of what is not decided.
     pub pending_nanos: i128,
+    /// Of these five, what was no model's cost.
+    pub other_cost_nanos: i128,
     /// Outcomes confirmed.
     pub confirmed: i64,
     /// Outcomes assumed.
@@ -55,7 +61,9 @@ struct Tags<'a> {
     currency: &'a str,
     customer: &'a str,
     agent: &'a str,
+    provider: &'a str,
     model: &'a str,
+    action: &'a str,
     reason: Option<&'a str>,
 }
 
@@ -74,6 +82,8 @@ impl Rows {
             By::Customer => tags.customer.to_owned(),
             By::Agent => tags.agent.to_owned(),
             By::Model => tags.model.to_owned(),
+            By::Provider => tags.provider.to_owned(),
+            By::Action => tags.action.to_owned(),
             By::Reason => tags.reason.unwrap_or("-").to_owned(),
             By::Day => rfc3339(tags.at)[..10].to_owned(),
         };
@@ -125,12 +135,15 @@ impl Oracle<'_> {
                         currency: &cost.currency,
                         customer: case.customer,
                         agent: &attempt.agent,
+                        provider: &attempt.provider,
                         model: &attempt.model,
+                        action: &attempt.action,
                         reason,
                     };
                     rows.add(&tags, |row| {
                         row.attempts += 1;
                         row.unknown_cost_attempts += i64::from(!cost.known);
+                        row.other_cost_nanos += i128::from(other_costs(attempt));
                         *match bucket {
                             "pending" => &mut row.pending_nanos,
                             "lost" => &mut row.lost_nanos,
@@ -152,7 +165,9 @@ impl Oracle<'_> {
                     currency: contract.map_or("XXX", |contract| &contract.currency),
                     customer: case.customer,
                     agent: &named.agent,
+                    provider: "-",
                     model: &named.model,
+                    action: &named.action,
                     reason: verdict_reason,
                 };
                 rows.add(&outcome, |row| {
@@ -178,8 +193,9 @@ impl Oracle<'_> {
             let currency = &self.versions(customer)[0].currency;
             for closed in self.closings(customer) {
                 for (period, beyond_list) in closed.beyond_list {
-                    let (agent, model, reason) = ("-", "-", None);
-                    let tags = Tags { at: period.end - 1, currency, customer, agent, model, reason };
+                    let (agent, provider, model, action, reason) = ("-", "-", "-", "-", None);
+                    let at = period.end - 1;
+                    let tags = Tags { at, currency, customer, agent, provider, model, action, reason };
                     rows.add(&tags, |row| row.revenue_nanos += beyond_list);
                 }
             }
