@@ -62,6 +62,7 @@ impl Books {
     /// what their lines then differ from list prices.
     pub async fn draft(&self, tx: &Tx, touched: &[Touched]) -> Result<Draft, StoreError> {
         let Reckoned { draft, periods, billed } = self.reckon(tx, touched).await?;
+        let mut revenue = BTreeMap::new();
         for counted in &periods {
             let before = billed.iter().filter(|((start, ..), _)| *start == counted.period.start);
             let before = before.map(|(_, before)| before.nanos);
@@ -73,8 +74,14 @@ impl Books {
             let beyond = beyond.into_iter().try_fold(0_i64, |sum, nanos| sum.checked_add(nanos?));
             let beyond =
                 beyond.ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
-            self.post_revenue(tx, counted.period, beyond).await?;
+            if let Some((cell, more)) = self.more_revenue(tx, counted.period, beyond).await? {
+                let sum: &mut Figures = revenue.entry(cell).or_default();
+                *sum = sum
+                    .plus(more)
+                    .ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
+            }
         }
+        figures::add(tx, revenue).await?;
         Ok(draft)
     }
 
@@ -95,10 +102,15 @@ impl Books {
 
     /// Outcomes count as revenue at their list prices until they are invoiced: what their period's lines differ from that is
     /// posted on the period's last day.
-    async fn post_revenue(&self, tx: &Tx, period: Period, beyond_list: i64) -> Result<(), StoreError> {
+    async fn more_revenue(
+        &self,
+        tx: &Tx,
+        period: Period,
+        beyond_list: i64,
+    ) -> Result<Option<((String, Cell), Figures)>, StoreError> {
         let more = contracts::set_beyond_list(tx, &self.customer, period, beyond_list).await?;
         if more == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let cell = Cell {
             day: Timestamp(period.end.0 - 1).day(),
@@ -111,7 +123,7 @@ impl Books {
             reason: "-".into(),
         };
         let figures = Figures { revenue_nanos: more, ..Figures::default() };
-        figures::add(tx, BTreeMap::from([((self.customer.clone(), cell), figures)])).await
+        Ok(Some(((self.customer.clone(), cell), figures)))
     }
 
     /// Writes the lines of a draft about its own period anew, from all that is priced by now. Its other lines stay.

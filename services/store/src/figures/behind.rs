@@ -104,13 +104,25 @@ pub async fn cases_behind(
     after: Option<&Place>,
     limit: u32,
 ) -> Result<Vec<CaseBehind>, StoreError> {
+    cases_behind_within(store, behind, order, after, limit, FEW).await
+}
+
+/// The same, with another bound to how many rows are read and sorted before an index is walked instead.
+pub async fn cases_behind_within(
+    store: &Store,
+    behind: &Behind,
+    order: Order,
+    after: Option<&Place>,
+    limit: u32,
+    few: i64,
+) -> Result<Vec<CaseBehind>, StoreError> {
     let buckets = behind.buckets();
     if buckets.is_empty() {
         return Ok(Vec::new());
     }
     let way = match (order, &behind.of.customer) {
         (Order::Day, None) => Way::Walk,
-        _ => way(store, behind, FEW).await?,
+        _ => way(store, behind, few).await?,
     };
     let mut select = Select { values: Vec::new(), behind, way };
     let rank = match order {
@@ -221,8 +233,8 @@ enum Way {
 
 /// The roll-ups tell how many rows there are to read at most.
 async fn way(store: &Store, behind: &Behind, most: i64) -> Result<Way, StoreError> {
-    let count = async |slice: &Slice, buckets: &[&str]| -> Result<i64, StoreError> {
-        let sums = sums(store, slice, GroupBy::Action).await?;
+    let count = async |slice: &Slice, by: GroupBy, buckets: &[&str]| -> Result<i64, StoreError> {
+        let sums = sums(store, slice, by).await?;
         let of = sums.iter().filter(|sum| buckets.is_empty() || buckets.contains(&sum.bucket.as_str()));
         Ok(of.fold(0_i64, |count, sum| {
             count.saturating_add(sum.figures.attempts).saturating_add(sum.figures.outcomes)
@@ -231,12 +243,12 @@ async fn way(store: &Store, behind: &Behind, most: i64) -> Result<Way, StoreErro
     let Slice { from, to, customer, .. } = &behind.of;
     if customer.is_some() {
         let always = Slice { from: i64::MIN, to: i64::MAX, customer: customer.clone(), ..Slice::default() };
-        if count(&always, &[]).await? <= most {
+        if count(&always, GroupBy::Customer, &[]).await? <= most {
             return Ok(Way::OfCustomer);
         }
     }
     let days = Slice { from: *from, to: *to, ..Slice::default() };
-    match count(&days, &behind.buckets()).await? <= most {
+    match count(&days, GroupBy::Action, &behind.buckets()).await? <= most {
         true => Ok(Way::OfDays),
         false => Ok(Way::Walk),
     }

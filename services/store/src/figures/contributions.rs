@@ -1,11 +1,12 @@
 //! What each case adds to the figures, in rows: a row for each of its cells.
 
+use super::{read_cell, read_figures};
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::CaseKey;
-use crate::connect::{StoreError, Tx, known};
+use crate::connect::{StoreError, Tx};
 use sea_orm::{ConnectionTrait, Value};
 use std::collections::BTreeMap;
-use verdict_domain::economics::{Bucket, Cell, Contribution, Figures, whole_cost};
+use verdict_domain::economics::{Contribution, whole_cost};
 
 /// What cases add to the figures; those that add nothing are absent.
 pub async fn contributions(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Contribution>, StoreError> {
@@ -17,30 +18,12 @@ pub(super) async fn contributions_on(
     keys: &[CaseKey],
 ) -> Result<BTreeMap<CaseKey, Contribution>, StoreError> {
     let select = "SELECT f.customer, f.case_id, f.day, f.agent, f.provider, f.model, f.action, f.currency, f.bucket, \
-                  f.reason, f.attempts, f.unknown_costs, f.cost_nanos, f.other_cost_nanos, f.outcomes \
+                  f.reason, f.attempts, f.unknown_costs, f.cost_nanos, f.other_cost_nanos, f.outcomes, CAST(0 AS BIGINT) \
                   FROM keys JOIN case_figures f ON f.customer = keys.customer AND f.case_id = keys.key";
     let mut contributions: BTreeMap<CaseKey, Contribution> = BTreeMap::new();
     for row in bulk::select_by_keys(on, keys.iter().map(CaseKey::parts), select).await? {
         let key = CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? };
-        let bucket: String = row.try_get_by_index(8)?;
-        let cell = Cell {
-            day: row.try_get_by_index(2)?,
-            agent: row.try_get_by_index(3)?,
-            provider: row.try_get_by_index(4)?,
-            model: row.try_get_by_index(5)?,
-            action: row.try_get_by_index(6)?,
-            currency: row.try_get_by_index(7)?,
-            bucket: known(Bucket::parse(&bucket), "bucket", &bucket)?,
-            reason: row.try_get_by_index(9)?,
-        };
-        let figures = Figures {
-            attempts: row.try_get_by_index(10)?,
-            unknown_costs: row.try_get_by_index(11)?,
-            cost_nanos: row.try_get_by_index(12)?,
-            other_cost_nanos: row.try_get_by_index(13)?,
-            outcomes: row.try_get_by_index(14)?,
-            revenue_nanos: 0,
-        };
+        let (cell, figures) = (read_cell(&row, 2)?, read_figures(&row, 10)?);
         contributions.entry(key).or_default().insert(cell, figures);
     }
     Ok(contributions)
