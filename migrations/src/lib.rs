@@ -51,6 +51,7 @@ impl MigratorTrait for Migrator {
             "0024_buckets",
             "0025_indexes",
             "0026_figures",
+            "0027_case_figures",
             "0028_free",
             "0029_prices",
             "0030_repricing_and_bills",

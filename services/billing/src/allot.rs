@@ -40,7 +40,7 @@ async fn allot(tx: &Tx, books: &Books, customer: &str, of: &ToAllot) -> Result<(
     let is_trial = of.closed_as_trial.unwrap_or_else(|| books.terms(of.period).shadow);
     figures::add(tx, allotments::mark_trial(tx, customer, of, is_trial).await?).await?;
     if is_trial {
-        return books.post_revenue(tx, of.period, 0).await;
+        return books.without_revenue(tx, of.period).await;
     }
     if !has_free(books.versions()) && !allotments::is_any_free(tx, customer, of).await? {
         return Ok(());

@@ -67,11 +67,8 @@ impl Books {
     /// what their lines then differ from list prices; a trial has none.
     pub async fn draft(&self, tx: &Tx, touched: &[Touched]) -> Result<Draft, StoreError> {
         let Reckoned { draft, periods, billed } = self.reckon(tx, touched).await?;
+        let mut revenue = BTreeMap::new();
         for counted in &periods {
-            if counted.trial {
-                self.post_revenue(tx, counted.period, 0).await?;
-                continue;
-            }
             let before = billed.iter().filter(|((start, ..), _)| *start == counted.period.start);
             let before = before.map(|(_, before)| before.nanos);
             let lines = draft.lines.iter().filter(|line| line.period_start == counted.period.start);
@@ -82,8 +79,15 @@ impl Books {
             let beyond = beyond.into_iter().try_fold(0_i64, |sum, nanos| sum.checked_add(nanos?));
             let beyond =
                 beyond.ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
-            self.post_revenue(tx, counted.period, beyond).await?;
+            let beyond = if counted.trial { 0 } else { beyond };
+            if let Some((cell, more)) = self.more_revenue(tx, counted.period, beyond).await? {
+                let sum: &mut Figures = revenue.entry(cell).or_default();
+                *sum = sum
+                    .plus(more)
+                    .ok_or_else(|| StoreError::Refused("the revenue of a period overflows".into()))?;
+            }
         }
+        figures::add(tx, revenue).await?;
         Ok(draft)
     }
 
@@ -102,12 +106,22 @@ impl Books {
         Ok(Reckoned { draft, periods, billed })
     }
 
+    /// Takes back what was posted of a period that is a trial now.
+    pub async fn without_revenue(&self, tx: &Tx, period: Period) -> Result<(), StoreError> {
+        figures::add(tx, self.more_revenue(tx, period, 0).await?.into_iter().collect()).await
+    }
+
     /// Outcomes count as revenue at their list prices until they are invoiced: what their period's lines differ from that is
-    /// posted on the period's last day.
-    pub async fn post_revenue(&self, tx: &Tx, period: Period, beyond_list: i64) -> Result<(), StoreError> {
+    /// posted on the period's last day. What is more of it than was posted before.
+    async fn more_revenue(
+        &self,
+        tx: &Tx,
+        period: Period,
+        beyond_list: i64,
+    ) -> Result<Option<((String, Cell), Figures)>, StoreError> {
         let more = contracts::set_beyond_list(tx, &self.customer, period, beyond_list).await?;
         if more == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let cell = Cell {
             day: Timestamp(period.end.0 - 1).day(),
@@ -120,7 +134,7 @@ impl Books {
             reason: "-".into(),
         };
         let figures = Figures { revenue_nanos: more, ..Figures::default() };
-        figures::add(tx, BTreeMap::from([((self.customer.clone(), cell), figures)])).await
+        Ok(Some(((self.customer.clone(), cell), figures)))
     }
 
     /// Writes the lines of a draft about its own period anew, from all that is priced by now. Its other lines stay.

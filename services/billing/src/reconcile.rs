@@ -69,7 +69,7 @@ names! {
         "Mark the case as for unjudged_case: judging it posts the difference. If somebody changed the ledger by hand, restore it instead.";
     /// What a case adds to the daily figures is not what its facts say.
     ContributionDiffers = "contribution_differs",
-        "Mark the case as for unjudged_case: judging it posts the difference to the figures.";
+        "Mark the case as for unjudged_case: judging it posts the difference to the figures. For many: verdict figures rebuild.";
     /// A settled outcome has no price, is not parked and does not wait for one.
     UnpricedOutcome = "unpriced_outcome",
         "Its mark was lost. Mark it, and it is priced: INSERT INTO outcomes_to_rate (customer, case_id, seq) VALUES (…, …, …).";
@@ -90,7 +90,7 @@ names! {
         "The service writes both at once and never changes them: restore whichever was changed.";
     /// A day's revenue in the figures is not what charges and invoices come to.
     RevenueDiffers = "revenue_differs",
-        "Reports are wrong by this much, invoices are not: add the difference to daily_figures, bucket revenue.";
+        "Reports are wrong by this much, invoices are not: verdict figures rebuild.";
     /// An invoice was carried to Stripe, and is not there.
     MissingAtStripe = "missing_at_stripe",
         "A draft can be deleted at Stripe, and a test account be emptied. Empty the invoice's stripe_id, set its errand in the outbox to waiting, and it is carried again.";

@@ -1,7 +1,7 @@
 //! Resolutions, from the webhook to the verdict: verified, stored raw, mapped, and the cases judged.
 //!
 //! Owns: the schemes, platforms and sources of webhooks (all of them data), the wire form of a resolution, disputes, the
-//! steps *map*, *fetch*, *poll*, *watch* and *judge*, the secrets of sources.
+//! steps *map*, *fetch*, *poll*, *watch* and *judge*, rebuilding the figures, the secrets of sources.
 //! Does not own: the HTTP door (it hands in headers and bytes), the rules (`domain`), SQL, prices.
 //!
 //! Invariants:
@@ -18,6 +18,7 @@ mod event;
 mod fetch;
 mod judge;
 mod map;
+mod rebuild;
 mod receive;
 mod seal;
 pub mod source;
@@ -29,6 +30,7 @@ pub use event::{ResolutionEvent, ValueEvent, WebhookData, WebhookEvent, read_jso
 pub use fetch::{fetch_next, poll_if_due};
 pub use judge::judge_cases;
 pub use map::{map_deliveries, replay};
+pub use rebuild::{Rebuilt, rebuild_figures};
 pub use receive::{Arrival, Refusal, look_at, release};
 pub use seal::{SealError, SealKey};
 pub use source::Source;

@@ -5,6 +5,7 @@ mod credits;
 mod customers;
 mod disputes;
 mod evidence;
+mod figures;
 mod import;
 mod invoices;
 mod levers;
@@ -98,6 +99,9 @@ enum Command {
     Recount(cases::Recount),
     Verify(evidence::Verify),
     Reconcile(reconcile::Reconcile),
+    /// The figures of the reports.
+    #[command(subcommand)]
+    Figures(figures::Figures),
     #[command(subcommand)]
     Import(import::Import),
     /// Publishes attempt events (JSON, one a line) to the queue, and waits until the broker has them.
@@ -284,6 +288,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Recount(command) => cases::recount(command),
         Command::Verify(command) => evidence::verify(&store, command).await,
         Command::Reconcile(command) => reconcile::run(&config, &store, command).await,
+        Command::Figures(command) => figures::run(&store, command).await,
         Command::Serve { .. } | Command::Emit { .. } | Command::Openapi | Command::Health => Ok(()),
     }
 }

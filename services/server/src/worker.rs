@@ -217,8 +217,7 @@ impl Worker {
         let look = (every / 4).clamp(Duration::from_millis(100), Duration::from_secs(60));
         loop {
             let now = self.clock.now();
-            if let Err(error) = compute_if_due(&self.store, &self.levers, now, wall_clock()).await
-            {
+            if let Err(error) = compute_if_due(&self.store, &self.levers, now, wall_clock()).await {
                 tracing::warn!(%error, "the levers were not computed; they will be when they are due again");
             }
             tokio::time::sleep(look).await;

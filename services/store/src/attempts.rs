@@ -3,6 +3,7 @@
 use crate::bulk::{self, Insert, Kind};
 use crate::cases::{self, CaseKey};
 use crate::connect::{Store, StoreError, Tx, all, known, read_money};
+use crate::figures;
 use sea_orm::{QueryResult, Value};
 use std::collections::HashSet;
 use verdict_domain::attempt::{Attempt, Cost, FailureReason, ServiceTier, Status};
@@ -175,12 +176,18 @@ pub struct UnknownCost {
     pub attempts: i64,
 }
 
-/// Which models' attempts have an unknown cost, the most frequent first; at most 1,000.
+/// Which models' attempts have an unknown cost, the most frequent first; at most 1,000. From the figures: of cases that were
+/// judged.
 pub async fn unknown_costs(store: &Store) -> Result<Vec<UnknownCost>, StoreError> {
-    let sql = "SELECT customer, provider, model, COUNT(*) FROM attempts a WHERE model_cost_nanos IS NULL \
-               AND NOT EXISTS (SELECT 1 FROM cost_changes h WHERE h.customer = a.customer AND h.attempt_id = a.id) \
-               GROUP BY customer, provider, model ORDER BY COUNT(*) DESC, customer, provider, model LIMIT 1000";
-    let rows = all(&store.db, sql, []).await?;
+    let buckets = ["pending", "won", "retry", "free", "lost"];
+    let unknown = buckets.map(|bucket| format!("{bucket}_unknown_costs")).join(" + ");
+    let sql = format!(
+        "SELECT customer, provider, model, CAST(SUM({unknown}) AS BIGINT) FROM figures_by_level \
+         WHERE level = 'customer_model' AND days = {} GROUP BY customer, provider, model \
+         HAVING SUM({unknown}) > 0 ORDER BY 4 DESC, customer, provider, model LIMIT 1000",
+        figures::EVER
+    );
+    let rows = all(&store.db, &sql, []).await?;
     rows.iter()
         .map(|row| {
             Ok(UnknownCost {

@@ -20,31 +20,32 @@ pub(crate) enum Kind {
 }
 
 /// An insert of many rows.
-pub(crate) struct Insert {
+pub(crate) struct Insert<'a> {
     pub table: &'static str,
-    pub columns: &'static [(&'static str, Kind)],
+    pub columns: &'a [(&'static str, Kind)],
     /// What to do with a row whose key is there already.
-    pub on_conflict: &'static str,
+    pub on_conflict: &'a str,
     /// What to tell of the rows that were written: column names, or nothing.
     pub returning: &'static str,
 }
 
-/// SQLite's statements differ with the number of rows, and each is parsed and kept once: so few sizes, not all. With
-/// at most 32 columns the largest stays below its limit of 32,766 placeholders.
+/// SQLite's statements differ with the number of rows, and each is parsed and kept once: so few sizes, not all.
 const SQLITE_ROWS: [usize; 4] = [1_000, 200, 20, 1];
+/// Its limit of one statement.
+const SQLITE_PLACEHOLDERS: usize = 32_766;
 /// Bounds the memory of one statement.
 const POSTGRES_MAX_ROWS: usize = 10_000;
 
 /// Writes the rows. They must be sorted by key, so that two writers never wait for each other in a circle.
 pub(crate) async fn insert(
     on: &impl ConnectionTrait,
-    insert: &Insert,
+    insert: &Insert<'_>,
     mut rows: Vec<Vec<Value>>,
 ) -> Result<Vec<QueryResult>, StoreError> {
     let sqlite = on.get_database_backend() == DbBackend::Sqlite;
     let mut told = Vec::new();
     while !rows.is_empty() {
-        let most = if sqlite { sqlite_rows(rows.len()) } else { POSTGRES_MAX_ROWS };
+        let most = if sqlite { sqlite_rows(rows.len(), insert.columns.len()) } else { POSTGRES_MAX_ROWS };
         let rest = rows.split_off(rows.len().min(most));
         let chunk = std::mem::replace(&mut rows, rest);
         let names: Vec<&str> = insert.columns.iter().map(|(name, _)| *name).collect();
@@ -62,17 +63,18 @@ pub(crate) async fn insert(
     Ok(told)
 }
 
-fn sqlite_rows(left: usize) -> usize {
-    SQLITE_ROWS.into_iter().find(|size| *size <= left).unwrap_or(1)
+fn sqlite_rows(left: usize, columns: usize) -> usize {
+    let fits = |size: &usize| *size <= left && size.saturating_mul(columns) <= SQLITE_PLACEHOLDERS;
+    SQLITE_ROWS.into_iter().find(fits).unwrap_or(1)
 }
 
-fn values_list(insert: &Insert, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
+fn values_list(insert: &Insert<'_>, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
     let row = format!("({})", vec!["?"; insert.columns.len()].join(", "));
     let list = vec![row; rows.len()].join(", ");
     (format!("VALUES {list}"), rows.into_iter().flatten().collect())
 }
 
-fn arrays(insert: &Insert, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
+fn arrays(insert: &Insert<'_>, rows: Vec<Vec<Value>>) -> (String, Vec<Value>) {
     let mut columns: Vec<Vec<Value>> =
         insert.columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
     for row in rows {
@@ -128,7 +130,7 @@ pub(crate) async fn select_by_keys<'a>(
         let mut rows = Vec::new();
         let mut left = keys.as_slice();
         while !left.is_empty() {
-            let (chunk, rest) = left.split_at(sqlite_rows(left.len()));
+            let (chunk, rest) = left.split_at(sqlite_rows(left.len(), 2));
             left = rest;
             let list = vec!["(?, ?)"; chunk.len()].join(", ");
             let values: Vec<Value> = chunk.iter().flat_map(|(a, b)| [a.clone(), b.clone()]).collect();

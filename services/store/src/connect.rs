@@ -102,6 +102,9 @@ impl Store {
                 ("tcp_keepalives_idle", "30"),
                 ("tcp_keepalives_interval", "10"),
                 ("tcp_keepalives_count", "3"),
+                // Statements here are short: starting other processes or compiling for them takes longer than they do.
+                ("max_parallel_workers_per_gather", "0"),
+                ("jit", "off"),
             ])
         });
         let db = Database::connect(options).await?;

@@ -1,13 +1,33 @@
-//! The daily figures: moved by differences, read by reports.
+//! The daily figures: moved by differences, read by reports; and what each case adds to them.
+
+mod behind;
+mod contributions;
+mod levels;
+mod rebuild;
+
+pub use behind::{Behind, CaseBehind, Order, Place, Total, behind_total, cases_behind, cases_behind_within};
+pub use contributions::{Changed, contributions, set_contributions};
+pub(crate) use levels::EVER;
+pub use rebuild::{next_customer, rebuild_customer, rebuild_overall};
 
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, known};
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{Bucket, Cell, Figures};
 
-/// Adds differences to the figures of customers.
+/// Adds differences to the figures of customers, on all levels. Once a transaction: then two never wait for each other in a
+/// circle.
 pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
+    let cells = changes.iter().map(|((customer, cell), figures)| (customer.as_str(), cell, *figures));
+    let rows = levels::Rows::of(cells, |_| true)?;
+    add_to_days(tx, &changes).await?;
+    rows.add(tx).await?;
+    Ok(())
+}
+
+/// Adds to the daily figures alone.
+async fn add_to_days(tx: &Tx, changes: &BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
     const UPSERT: Insert = Insert {
         table: "daily_figures",
         columns: &[
@@ -36,17 +56,17 @@ pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<
                       revenue_nanos = daily_figures.revenue_nanos + excluded.revenue_nanos",
         returning: "",
     };
-    let row = |((customer, cell), figures): ((String, Cell), Figures)| -> Vec<Value> {
+    let row = |((customer, cell), figures): (&(String, Cell), &Figures)| -> Vec<Value> {
         vec![
-            customer.into(),
+            customer.as_str().into(),
             cell.day.into(),
-            cell.agent.into(),
-            cell.provider.into(),
-            cell.model.into(),
-            cell.action.into(),
-            cell.currency.into(),
+            cell.agent.as_str().into(),
+            cell.provider.as_str().into(),
+            cell.model.as_str().into(),
+            cell.action.as_str().into(),
+            cell.currency.as_str().into(),
             cell.bucket.as_str().into(),
-            cell.reason.into(),
+            cell.reason.as_str().into(),
             figures.attempts.into(),
             figures.unknown_costs.into(),
             figures.cost_nanos.into(),
@@ -55,7 +75,7 @@ pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<
             figures.revenue_nanos.into(),
         ]
     };
-    bulk::insert(&tx.tx, &UPSERT, changes.into_iter().map(row).collect()).await?;
+    bulk::insert(&tx.tx, &UPSERT, changes.iter().map(row).collect()).await?;
     Ok(())
 }
 
@@ -110,35 +130,60 @@ pub struct Slice {
     pub action: Option<String>,
 }
 
-/// The figures of a slice, grouped. From the roll-ups alone: no attempt is read.
+impl GroupBy {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Agent => "agent",
+            Self::Provider => "provider",
+            Self::Model => "model",
+            Self::Action => "action",
+            Self::Reason => "reason",
+            Self::Day => "day",
+        }
+    }
+}
+
+impl Slice {
+    /// What beside the days it may be of: the column, its name, and what is wanted of it.
+    fn columns(&self) -> [(GroupBy, &'static str, Option<&str>); 5] {
+        [
+            (GroupBy::Customer, &self.customer),
+            (GroupBy::Agent, &self.agent),
+            (GroupBy::Provider, &self.provider),
+            (GroupBy::Model, &self.model),
+            (GroupBy::Action, &self.action),
+        ]
+        .map(|(column, wanted)| (column, column.column(), wanted.as_deref()))
+    }
+}
+
+/// The figures of a slice, grouped, in the order of the keys; those that are nothing are left out. From the roll-ups alone: no
+/// attempt is read. What no level keeps together reads the daily figures, which takes
+/// longer: a customer's days by something else than it is of, or customers by two of agent, model and action.
 pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>, StoreError> {
-    let key = match by {
-        GroupBy::Customer => "customer",
-        GroupBy::Agent => "agent",
-        GroupBy::Provider => "provider",
-        GroupBy::Model => "model",
-        GroupBy::Action => "action",
-        GroupBy::Reason => "reason",
-        GroupBy::Day => "day",
+    let mut sums = match levels::Level::of(slice, by) {
+        Some(level) => levels::sums(store, level, slice, by).await?,
+        None => daily_sums(store, slice, by).await?,
     };
+    sums.sort_by(|a, b| (&a.key, &a.currency, a.bucket).cmp(&(&b.key, &b.currency, b.bucket)));
+    Ok(sums)
+}
+
+async fn daily_sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>, StoreError> {
+    let key = by.column();
     let mut values: Vec<Value> = vec![slice.from.into(), slice.to.into()];
     let mut only = String::new();
-    for (column, wanted) in [
-        ("customer", &slice.customer),
-        ("agent", &slice.agent),
-        ("provider", &slice.provider),
-        ("model", &slice.model),
-        ("action", &slice.action),
-    ] {
+    for (_, column, wanted) in slice.columns() {
         if let Some(wanted) = wanted {
-            values.push(wanted.as_str().into());
+            values.push(wanted.into());
             only += &format!(" AND {column} = ${}", values.len());
         }
     }
     let sum = |column: &str| format!("CAST(SUM({column}) AS BIGINT)");
     let sql = format!(
         "SELECT CAST({key} AS TEXT), currency, bucket, {}, {}, {}, {}, {}, {} FROM daily_figures \
-         WHERE day >= $1 AND day < $2{only} GROUP BY {key}, currency, bucket ORDER BY {key}, currency, bucket",
+         WHERE day >= $1 AND day < $2{only} GROUP BY {key}, currency, bucket",
         sum("attempts"),
         sum("unknown_costs"),
         sum("cost_nanos"),
@@ -146,25 +191,46 @@ pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>,
         sum("outcomes"),
         sum("revenue_nanos"),
     );
-    let rows = all(&store.db, &sql, values).await?;
-    rows.iter()
-        .map(|row| {
-            let bucket: String = row.try_get_by_index(2)?;
-            Ok(Sum {
+    let mut sums = Vec::new();
+    for row in all(&store.db, &sql, values).await? {
+        let (bucket, figures): (String, _) = (row.try_get_by_index(2)?, read_figures(&row, 3)?);
+        if figures != Figures::default() {
+            sums.push(Sum {
                 key: row.try_get_by_index(0)?,
                 currency: row.try_get_by_index(1)?,
                 bucket: known(Bucket::parse(&bucket), "bucket", &bucket)?,
-                figures: Figures {
-                    attempts: row.try_get_by_index(3)?,
-                    unknown_costs: row.try_get_by_index(4)?,
-                    cost_nanos: row.try_get_by_index(5)?,
-                    other_cost_nanos: row.try_get_by_index(6)?,
-                    outcomes: row.try_get_by_index(7)?,
-                    revenue_nanos: row.try_get_by_index(8)?,
-                },
-            })
-        })
-        .collect()
+                figures,
+            });
+        }
+    }
+    Ok(sums)
+}
+
+/// Six columns, from this one on.
+fn read_figures(row: &QueryResult, from: usize) -> Result<Figures, StoreError> {
+    Ok(Figures {
+        attempts: row.try_get_by_index(from)?,
+        unknown_costs: row.try_get_by_index(from + 1)?,
+        cost_nanos: row.try_get_by_index(from + 2)?,
+        other_cost_nanos: row.try_get_by_index(from + 3)?,
+        outcomes: row.try_get_by_index(from + 4)?,
+        revenue_nanos: row.try_get_by_index(from + 5)?,
+    })
+}
+
+/// Eight columns, from this one on.
+fn read_cell(row: &QueryResult, from: usize) -> Result<Cell, StoreError> {
+    let bucket: String = row.try_get_by_index(from + 6)?;
+    Ok(Cell {
+        day: row.try_get_by_index(from)?,
+        agent: row.try_get_by_index(from + 1)?,
+        provider: row.try_get_by_index(from + 2)?,
+        model: row.try_get_by_index(from + 3)?,
+        action: row.try_get_by_index(from + 4)?,
+        currency: row.try_get_by_index(from + 5)?,
+        bucket: known(Bucket::parse(&bucket), "bucket", &bucket)?,
+        reason: row.try_get_by_index(from + 7)?,
+    })
 }
 
 /// What a customer's attempts of a UTC day cost, as far as it is known.

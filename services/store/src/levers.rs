@@ -1,5 +1,6 @@
 //! What the levers are computed from: a customer's attempts, read in bites of bounded size; and the last result.
 
+use crate::attempts;
 use crate::bulk;
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, known, one, run};
@@ -59,12 +60,12 @@ pub async fn used(
     }
     let sql = format!(
         "SELECT provider, model, action, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, \
-         reasoning_tokens, ended_at, CAST(CASE WHEN prompt_fingerprint IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM attempts \
+         reasoning_tokens, ended_at, cache_write_1h_tokens, CAST(CASE WHEN prompt_fingerprint IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM attempts \
          WHERE customer = $1 AND id > $2 AND ended_at >= $3 AND ended_at < $4{until}"
     );
     let rows = all(&store.db, &sql, values).await?;
     let used = rows.iter().map(|row| {
-        let has_fingerprint: i64 = row.try_get_by_index(9)?;
+        let has_fingerprint: i64 = row.try_get_by_index(10)?;
         Ok(Used {
             provider: row.try_get_by_index(0)?,
             model: row.try_get_by_index(1)?,
@@ -73,6 +74,7 @@ pub async fn used(
                 input: row.try_get_by_index(3)?,
                 cached_input: row.try_get_by_index(4)?,
                 cache_write: row.try_get_by_index(5)?,
+                cache_write_1h: row.try_get_by_index(9)?,
                 output: row.try_get_by_index(6)?,
                 reasoning: row.try_get_by_index(7)?,
             },
@@ -125,10 +127,11 @@ impl Repeats {
         };
         let sql = format!(
             "{begin} SELECT agent, action, prompt_fingerprint, id, case_id, status, started_at, model_cost_nanos, cost_currency \
-             FROM (SELECT agent, action, prompt_fingerprint, id, case_id, status, started_at, ended_at, model_cost_nanos, \
-                   cost_currency, COUNT(*) OVER (PARTITION BY prompt_fingerprint, agent, action) AS alike FROM attempts \
+             FROM (SELECT agent, action, prompt_fingerprint, id, case_id, status, started_at, ended_at, {} AS model_cost_nanos, \
+                   cost_currency, COUNT(*) OVER (PARTITION BY prompt_fingerprint, agent, action) AS alike FROM attempts a \
                    WHERE customer = $1 AND ended_at >= $2 AND ended_at < $3 AND prompt_fingerprint IS NOT NULL) AS asked \
-             WHERE alike > 1 ORDER BY prompt_fingerprint, agent, action, ended_at, id"
+             WHERE alike > 1 ORDER BY prompt_fingerprint, agent, action, ended_at, id",
+            attempts::model_cost!()
         );
         let values = [span.customer.as_str().into(), span.from.0.into(), span.to.0.into()];
         run(&tx.tx, &sql, values).await?;

@@ -9,7 +9,7 @@ use verdict_domain::fact::{Fact, in_order};
 use verdict_domain::rule::Rule;
 use verdict_oracle::{
     Amount, Assumed, Attempt, Charges, Contract, ContractPrice, Door, Evidence, FollowUp, HOUR, Kind,
-    NegativeFeedback, Reopen, Resolution, RestartedBy, SilenceFrom, Status, Strength, Traffic,
+    NamedAmount, NegativeFeedback, Reopen, Resolution, RestartedBy, SilenceFrom, Status, Strength, Traffic,
 };
 
 /// The seed of all random cases, unless `VERDICT_SEED` names another.
@@ -247,11 +247,18 @@ impl Teller<'_> {
             case: "c1".into(),
             agent: self.one(&["support-bot", "refund-bot"]).into(),
             action: self.one(&ACTIONS).into(),
-            provider: "acme-ai".into(),
+            provider: if id.is_multiple_of(2) { "acme-ai" } else { "birch-ai" }.into(),
             model: self.one(&["house-model-1", "house-model-2"]).into(),
             usage: None,
             reported_cost: known.then(|| Amount { amount, currency: "USD".into() }),
-            other_costs: Vec::new(),
+            other_costs: match id % 3 {
+                0 => vec![NamedAmount {
+                    name: "voice".into(),
+                    amount: format!("0.00{id:02}00001"),
+                    currency: "USD".into(),
+                }],
+                _ => Vec::new(),
+            },
             value: self.value(),
             started_at: ended_at,
             ended_at,

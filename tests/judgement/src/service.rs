@@ -9,7 +9,7 @@ use verdict_domain::ledger::{EntryKind, Row, difference, entries};
 use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
-use verdict_oracle::{Amount, Attempt, Resolution, cost};
+use verdict_oracle::{Amount, Attempt, Resolution, cost, other_costs};
 
 /// The rule as the service reads it from a contract.
 ///
@@ -30,7 +30,7 @@ fn money(amount: Option<&Amount>) -> Option<Money> {
 
 /// An attempt as the service judges it.
 pub fn attempt_fact(attempt: &Attempt) -> Fact {
-    let cost = cost(attempt);
+    let (cost, other_nanos) = (cost(attempt), other_costs(attempt));
     let said = Said::Attempt(AttemptFact {
         status: same(attempt.status),
         failure_reason: same(&attempt.failure_reason),
@@ -38,7 +38,11 @@ pub fn attempt_fact(attempt: &Attempt) -> Fact {
         action: attempt.action.clone(),
         provider: attempt.provider.clone(),
         model: attempt.model.clone(),
-        cost: Cost { model_nanos: cost.known.then_some(cost.nanos), other_nanos: 0, currency: Currency::USD },
+        cost: Cost {
+            model_nanos: cost.known.then_some(cost.nanos - other_nanos),
+            other_nanos,
+            currency: Currency::USD,
+        },
         value: money(attempt.value.as_ref()),
     });
     Fact { at: Timestamp(attempt.ended_at), id: attempt.fact_id(), said }

@@ -53,7 +53,7 @@ fn judged(facts: &[Fact], episode: &Episode) -> Option<Judged> {
 /// The days of a report that has everything in it.
 const DAYS: std::ops::Range<i64> = -100..100;
 
-type Sums = BTreeMap<String, [i128; 11]>;
+type Sums = BTreeMap<String, [i128; 12]>;
 
 /// The oracle's report, without the revenue.
 fn reported(oracle: &Oracle, by: By) -> Sums {
@@ -61,13 +61,13 @@ fn reported(oracle: &Oracle, by: By) -> Sums {
         let counts = [f.attempts, f.unknown_cost_attempts].map(i128::from);
         let outcomes = [f.confirmed, f.assumed, f.failed, f.void].map(i128::from);
         let nanos = [f.won_nanos, f.retry_nanos, f.free_nanos, f.lost_nanos, f.pending_nanos];
-        [&counts[..], &nanos, &outcomes].concat().try_into().unwrap()
+        [&counts[..], &nanos, &outcomes, &[f.other_cost_nanos]].concat().try_into().unwrap()
     };
     let mut sums = Sums::new();
     for ((key, _), row) in oracle.report(DAYS.start, DAYS.end, by) {
         sums.insert(key, figures(row));
     }
-    sums.retain(|_, sum| *sum != [0; 11]);
+    sums.retain(|_, sum| *sum != [0; 12]);
     sums
 }
 
@@ -79,10 +79,12 @@ fn contributed(contribution: &Contribution, by: By) -> Sums {
             By::Customer => "acme".into(),
             By::Agent => cell.agent.clone(),
             By::Model => cell.model.clone(),
+            By::Provider => cell.provider.clone(),
+            By::Action => cell.action.clone(),
             By::Reason => cell.reason.clone(),
             By::Day => verdict_oracle::rfc3339(cell.day * DAY)[..10].to_owned(),
         };
-        let Figures { attempts, unknown_costs, cost_nanos, outcomes, .. } = *figures;
+        let Figures { attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, .. } = *figures;
         let column = match cell.bucket {
             Bucket::Won => 2,
             Bucket::Retry => 3,
@@ -98,9 +100,10 @@ fn contributed(contribution: &Contribution, by: By) -> Sums {
         let sum = sums.entry(key).or_default();
         sum[0] += i128::from(attempts);
         sum[1] += i128::from(unknown_costs);
+        sum[11] += i128::from(other_cost_nanos);
         sum[column] += i128::from(if column < 7 { cost_nanos } else { outcomes });
     }
-    sums.retain(|_, sum| *sum != [0; 11]);
+    sums.retain(|_, sum| *sum != [0; 12]);
     sums
 }
 
@@ -171,7 +174,8 @@ fn the_service_agrees_with_the_oracle_on_random_cases() {
     let (mut uncharged, mut disputes, mut by_share, mut parked) = (0, 0, 0, 0);
     for nth in 0..HISTORIES {
         let history = History::random(seed, nth);
-        let by = [By::Customer, By::Agent, By::Model, By::Reason, By::Day][nth as usize % 5];
+        let by = [By::Customer, By::Agent, By::Provider, By::Model, By::Action, By::Reason, By::Day];
+        let by = by[nth as usize % by.len()];
         if disagreement(&history, by).is_some() {
             let smallest = history.shrunk(|history| disagreement(history, by).is_some());
             panic!("case {nth}:\n{}\n{}", smallest.told(), disagreement(&smallest, by).unwrap());

@@ -16,13 +16,19 @@ pub struct Cost {
 /// The cost of one attempt.
 pub fn cost(attempt: &Attempt) -> Cost {
     let model = model_cost(attempt);
-    let mut sum = model.as_ref().map_or(0, |(model, _)| *model);
-    for other in &attempt.other_costs {
-        sum += nanos(&other.amount);
-    }
+    let sum = model.as_ref().map_or(0, |(model, _)| *model) + other_costs(attempt);
     let reported = attempt.reported_cost.as_ref();
     let currency = reported.map_or("USD", |cost| &cost.currency).to_owned();
     Cost { nanos: sum, known: model.is_some(), currency }
+}
+
+/// Those of an attempt's costs that are not the model's, in nanos.
+pub fn other_costs(attempt: &Attempt) -> i64 {
+    let mut sum = 0;
+    for other in &attempt.other_costs {
+        sum += nanos(&other.amount);
+    }
+    sum
 }
 
 /// The model's cost and its currency, if it is known.

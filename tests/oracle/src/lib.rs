@@ -34,7 +34,7 @@ mod tests;
 mod traffic;
 
 pub use books::{Books, Line};
-pub use costs::{Cost, cost};
+pub use costs::{Cost, cost, other_costs};
 pub use documents::Document;
 pub use free::{Free, free};
 pub use generate::{Plan, generate};

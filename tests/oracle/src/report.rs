@@ -2,7 +2,7 @@
 
 use crate::free::is_trial_by;
 use crate::oracle::{Episode, Oracle, in_force};
-use crate::{Attempt, Contract, DAY, Free, Posting, Status, closed_periods, cost, rfc3339};
+use crate::{Attempt, Contract, DAY, Free, Posting, Status, closed_periods, cost, other_costs, rfc3339};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -15,6 +15,10 @@ pub enum By {
     Agent,
     /// The model, likewise.
     Model,
+    /// The attempt's own for costs; `-` for outcomes and revenue.
+    Provider,
+    /// The kind of outcome, as the agent; `-` for what a period's price differs from list prices.
+    Action,
     /// The bucket's reason for costs, the verdict's for outcomes; `-` where there is none.
     Reason,
     /// The UTC day, such as `2026-09-01`.
@@ -38,6 +42,8 @@ pub struct Figures {
     pub lost_nanos: i128,
     /// The cost of what is not decided.
     pub pending_nanos: i128,
+    /// Of these five, what was no model's cost.
+    pub other_cost_nanos: i128,
     /// Outcomes confirmed.
     pub confirmed: i64,
     /// Outcomes assumed.
@@ -56,7 +62,9 @@ struct Tags<'a> {
     currency: &'a str,
     customer: &'a str,
     agent: &'a str,
+    provider: &'a str,
     model: &'a str,
+    action: &'a str,
     reason: Option<&'a str>,
 }
 
@@ -75,6 +83,8 @@ impl Rows {
             By::Customer => tags.customer.to_owned(),
             By::Agent => tags.agent.to_owned(),
             By::Model => tags.model.to_owned(),
+            By::Provider => tags.provider.to_owned(),
+            By::Action => tags.action.to_owned(),
             By::Reason => tags.reason.unwrap_or("-").to_owned(),
             By::Day => rfc3339(tags.at)[..10].to_owned(),
         };
@@ -135,12 +145,15 @@ impl Oracle<'_> {
                         currency: &cost.currency,
                         customer: case.customer,
                         agent: &attempt.agent,
+                        provider: &attempt.provider,
                         model: &attempt.model,
+                        action: &attempt.action,
                         reason,
                     };
                     rows.add(&tags, |row| {
                         row.attempts += 1;
                         row.unknown_cost_attempts += i64::from(!cost.known);
+                        row.other_cost_nanos += i128::from(other_costs(attempt));
                         *match bucket {
                             "pending" => &mut row.pending_nanos,
                             "lost" => &mut row.lost_nanos,
@@ -162,7 +175,9 @@ impl Oracle<'_> {
                     currency: contract.map_or("XXX", |contract| &contract.currency),
                     customer: case.customer,
                     agent: &named.agent,
+                    provider: "-",
                     model: &named.model,
+                    action: &named.action,
                     reason: verdict_reason,
                 };
                 rows.add(&outcome, |row| {
@@ -196,8 +211,9 @@ impl Oracle<'_> {
                     if is_trial_by(&versions, &period) {
                         continue;
                     }
-                    let (agent, model, reason) = ("-", "-", None);
-                    let tags = Tags { at: period.end - 1, currency, customer, agent, model, reason };
+                    let (agent, provider, model, action, reason) = ("-", "-", "-", "-", None);
+                    let at = period.end - 1;
+                    let tags = Tags { at, currency, customer, agent, provider, model, action, reason };
                     rows.add(&tags, |row| row.revenue_nanos += beyond_list);
                 }
             }

@@ -20,7 +20,7 @@ pub async fn compare(api: &Api, database_url: &str, oracle: &Oracle<'_>, parked:
     });
     same("postings", postings(&db).await, expected_postings(held));
     documents(api).await.same_as(expected_documents(&oracle.documents()));
-    for by in ["customer", "agent", "model", "reason", "day"] {
+    for by in ["customer", "agent", "provider", "model", "action", "reason", "day"] {
         same(&format!("report by {by}"), report(api, by).await, expected_report(oracle, by));
     }
     let held =
@@ -82,7 +82,7 @@ fn expected_verdicts(oracle: &Oracle<'_>) -> Verdicts {
     oracle.verdicts().iter().map(plain).collect()
 }
 
-type Report = BTreeMap<(String, String), [i128; 12]>;
+type Report = BTreeMap<(String, String), [i128; 13]>;
 
 async fn report(api: &Api, by: &str) -> Report {
     let path = format!("/v1/reports/failure-cost?from=2026-09-01&to=2027-03-01&by={by}");
@@ -104,6 +104,7 @@ async fn report(api: &Api, by: &str) -> Report {
             "free_nanos",
             "lost_nanos",
             "pending_nanos",
+            "other_cost_nanos",
             "confirmed",
             "assumed",
             "failed",
@@ -112,7 +113,7 @@ async fn report(api: &Api, by: &str) -> Report {
         ];
         figures.insert((text("key"), text("currency")), fields.map(number));
     }
-    figures.retain(|_, figures| *figures != [0; 12]);
+    figures.retain(|_, figures| *figures != [0; 13]);
     figures
 }
 
@@ -120,7 +121,9 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
     let by = match by {
         "customer" => By::Customer,
         "agent" => By::Agent,
+        "provider" => By::Provider,
         "model" => By::Model,
+        "action" => By::Action,
         "reason" => By::Reason,
         _ => By::Day,
     };
@@ -135,6 +138,7 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
             f.free_nanos,
             f.lost_nanos,
             f.pending_nanos,
+            f.other_cost_nanos,
             f.confirmed.into(),
             f.assumed.into(),
             f.failed.into(),
@@ -143,6 +147,6 @@ fn expected_report(oracle: &Oracle<'_>, by: &str) -> Report {
         ];
         figures.insert(key, row);
     }
-    figures.retain(|_, figures| *figures != [0; 12]);
+    figures.retain(|_, figures| *figures != [0; 13]);
     figures
 }

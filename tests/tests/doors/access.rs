@@ -10,8 +10,15 @@ use verdict_tests::database::fresh_postgres;
 use verdict_tests::service::Service;
 
 const SCOPES: [&str; 5] = ["ingest", "resolve", "billing", "report", "admin"];
-const PAGES: [&str; 7] =
-    ["/reports/failure-cost", "/reports/provider-bill", "/levers", "/invoices", "/invoices/acme", "/sources", "/parked"];
+const PAGES: [&str; 7] = [
+    "/reports/failure-cost",
+    "/reports/provider-bill",
+    "/levers",
+    "/invoices",
+    "/invoices/acme",
+    "/sources",
+    "/parked",
+];
 
 /// All that the description names, with something in place of each parameter.
 fn operations(service: &Service) -> Vec<(Method, String)> {

@@ -13,6 +13,7 @@ mod disputes;
 mod documents;
 mod evidence;
 mod fetching;
+mod figures;
 mod free;
 mod import;
 mod levers;

@@ -176,6 +176,8 @@ async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<B
     let (bill, filter) = looked_at(&door, &params).await?;
     let providers = provider_bills::providers(&door.store, SHOWN_PROVIDERS).await?;
     shown(pages::provider_bill(bill.as_ref(), &providers, &filter))
+}
+
 async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
     login?.may(Scope::Report)?;
     shown(pages::levers(crate::levers::last(&door.store).await?.as_ref()))

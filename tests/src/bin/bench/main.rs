@@ -378,22 +378,50 @@ async fn drain_noop_queue(url: &str, count: usize) -> Duration {
     start.elapsed()
 }
 
-/// What the roll-ups say is what the attempts say, to the nano.
+/// What the roll-ups say is what the attempts say, group by group and to the nano.
 async fn check_figures(db: &DatabaseConnection) {
-    let raw = "SELECT CAST(COUNT(*) AS BIGINT), CAST(SUM(COALESCE(model_cost_nanos, 0) + other_cost_nanos) AS BIGINT) FROM attempts";
-    let rolled = "SELECT CAST(SUM(attempts) AS BIGINT), CAST(SUM(cost_nanos) AS BIGINT) FROM daily_figures";
-    let pair = |row: &sea_orm::QueryResult| -> (i64, i64) {
-        (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())
+    const KEY: &str = "customer, day, agent, provider, model, action, currency";
+    let of = |attempts: &str, unknown: &str, cost: &str, other: &str, from: &str| {
+        let sums = [attempts, unknown, cost, other].map(|sum| format!("CAST({sum} AS BIGINT)")).join(", ");
+        format!("SELECT {KEY}, {sums} FROM {from} GROUP BY {KEY} HAVING {attempts} <> 0 ORDER BY {KEY}")
     };
-    let (raw, rolled) = (pair(&rows(db, raw).await[0]), pair(&rows(db, rolled).await[0]));
-    assert_eq!(raw, rolled, "the roll-ups and the attempts disagree");
-    println!("roll-ups equal the raw aggregation: {} attempts, {} nanos", raw.0, raw.1);
+    let raw = of(
+        "COUNT(*)",
+        "SUM(CASE WHEN model_cost_nanos IS NULL THEN 1 ELSE 0 END)",
+        "SUM(COALESCE(model_cost_nanos, 0) + other_cost_nanos)",
+        "SUM(other_cost_nanos)",
+        "(SELECT attempts.*, ended_at / 86400000000 AS day, cost_currency AS currency FROM attempts) AS raw",
+    );
+    let rolled = of(
+        "SUM(attempts)",
+        "SUM(unknown_costs)",
+        "SUM(cost_nanos)",
+        "SUM(other_cost_nanos)",
+        "daily_figures",
+    );
+    let group = |row: &sea_orm::QueryResult| {
+        let text = |at: usize| row.try_get_by_index::<String>(at).unwrap();
+        let number = |at: usize| row.try_get_by_index::<i64>(at).unwrap();
+        let key = (text(0), number(1), text(2), text(3), text(4), text(5), text(6));
+        (key, [number(7), number(8), number(9), number(10)])
+    };
+    let raw: Vec<_> = rows(db, &raw).await.iter().map(group).collect();
+    let rolled: Vec<_> = rows(db, &rolled).await.iter().map(group).collect();
+    for (rolled, raw) in rolled.iter().zip(&raw) {
+        assert_eq!(rolled, raw, "the roll-ups (left) and the attempts disagree");
+    }
+    assert_eq!(rolled.len(), raw.len(), "the roll-ups and the attempts have other groups");
+    let (attempts, nanos) = raw.iter().fold((0, 0), |sum, (_, of)| (sum.0 + of[0], sum.1 + of[2]));
+    println!(
+        "roll-ups equal the raw aggregation: {attempts} attempts, {nanos} nanos, in {} groups",
+        raw.len()
+    );
 }
 
 /// The 95th percentile of each grouping, over HTTP.
 async fn time_reports(service: &Service) -> Vec<(&'static str, f64)> {
     let mut timed = Vec::new();
-    for by in ["customer", "agent", "model", "reason", "day"] {
+    for by in ["customer", "agent", "provider", "model", "action", "reason", "day"] {
         let path = format!("/v1/reports/failure-cost?from=2026-10-01&to=2026-11-01&by={by}");
         let mut took: Vec<f64> = Vec::new();
         for _ in 0..40 {
