@@ -36,7 +36,10 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 /// What tests may use besides.
 const TESTS_MAY_USE: [(&str, &[&str]); 2] = [
     ("verdict-stripe-double", &["verdict-billing"]),
-    ("verdict-tests", &["verdict-domain", "verdict-intake", "verdict-migrations", "verdict-server"]),
+    (
+        "verdict-tests",
+        &["verdict-domain", "verdict-intake", "verdict-migrations", "verdict-server", "verdict-store"],
+    ),
 ];
 
 /// One sort of library, one room.

@@ -4,7 +4,7 @@
 //! transaction: so a difference that was found stays the right one, whatever is added before it is posted.
 
 use super::levels::{self, Rows};
-use super::{add_to_days, read_cell, read_figures};
+use super::{GroupBy, add_to_days, claim, read_cell, read_figures};
 use crate::connect::{Store, StoreError, Tx, all, one};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{self, Cell, Contribution, Figures};
@@ -57,6 +57,7 @@ pub async fn rebuild_customer(store: &Store, customer: &str) -> Result<u64, Stor
         let missing: BTreeMap<(String, Cell), Figures> =
             missing.into_iter().map(|(cell, figures)| ((customer.to_string(), cell), figures)).collect();
         let tx = store.begin().await?;
+        claim(&tx).await?;
         add_to_days(&tx, &missing).await?;
         tx.commit().await?;
     }
@@ -80,12 +81,13 @@ async fn rebuild_levels(store: &Store, days: &str, customer: &str) -> Result<u64
     drop(snapshot);
     let of_customer = !customer.is_empty();
     let cells = cells.iter().map(|(cell, figures)| (customer, cell, *figures));
-    let mut missing = Rows::of(cells, |level| level.keeps(super::GroupBy::Customer) == of_customer)?;
+    let mut missing = Rows::of(cells, |level| level.keeps(GroupBy::Customer) == of_customer)?;
     missing.take_off(&held)?;
     if missing.is_nothing() {
         return Ok(0);
     }
     let tx = store.begin().await?;
+    claim(&tx).await?;
     let wrong = missing.add(&tx).await?;
     tx.commit().await?;
     Ok(wrong)
