@@ -1,7 +1,7 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export;
+//! derived, tables, CSV and XLSX; recorded rows as Parquet; the explanation of a case; counting cases again under another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
@@ -22,6 +22,7 @@ mod count;
 mod evidence;
 mod export;
 mod failure_cost;
+mod parquet_file;
 pub mod pages;
 mod preview;
 mod rate;
@@ -40,6 +41,7 @@ pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
+pub use parquet_file::{ParquetFile, ParquetFileError};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
 pub use preview::{Preview, preview, previewed};
 pub use rate::Rate;

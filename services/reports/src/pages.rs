@@ -19,12 +19,17 @@ pub use invoices::{invoice, invoices};
 pub use parked::{Said, parked};
 pub use sources::{SourceHealth, sources};
 
+pub use askama::Error as RenderError;
+
 use askama::Template;
 use verdict_domain::money::decimal;
 use verdict_domain::time::Timestamp;
 
 /// The style sheet of all pages, which they expect at `/style.css`.
 pub const STYLE: &str = include_str!("../static/style.css");
+
+/// What keeps the parts of a page that are marked `data-live` up to date: expected at `/live.js`, it listens at `/live`.
+pub const LIVE_SCRIPT: &str = include_str!("../static/live.js");
 
 #[derive(Template)]
 #[template(path = "login.html")]

@@ -5,9 +5,11 @@ mod credits;
 mod customers;
 mod disputes;
 mod evidence;
+mod export;
 mod import;
 mod invoices;
 mod reconcile;
+mod reports;
 mod sources;
 
 use crate::amqp;
@@ -79,7 +81,7 @@ enum Command {
     #[command(subcommand)]
     Disputes(disputes::Disputes),
     /// Reports.
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "reports")]
     Report(Report),
     Explain(cases::Explain),
     Rejudge(cases::Rejudge),
@@ -208,6 +210,9 @@ enum Report {
     },
     /// The models whose attempts have an unknown cost.
     UnknownCosts,
+    Link(reports::Link),
+    /// Revokes all links to reports that were made so far.
+    RevokeLinks,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -262,7 +267,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Quarantine(command) => sources::quarantined(&config, &store, command).await,
         Command::Disputes(command) => disputes::run(&store, command).await,
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
-        Command::Report(command) => report(&store, command).await,
+        Command::Report(command) => report(&config, &store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
@@ -406,7 +411,7 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
     Ok(())
 }
 
-async fn report(store: &Store, command: Report) -> Outcome {
+async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
     match command {
         Report::FailureCost { from, to, by, customer, agent, provider, model, action, format } => {
             if to <= from {
@@ -420,6 +425,8 @@ async fn report(store: &Store, command: Report) -> Outcome {
                 ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
             }
         }
+        Report::Link(command) => return reports::link(config, store, command).await,
+        Report::RevokeLinks => return reports::revoke_links(store).await,
         Report::UnknownCosts => {
             for model in attempts::unknown_costs(store).await? {
                 println!(

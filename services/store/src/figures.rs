@@ -1,12 +1,13 @@
 //! The daily figures: moved by differences, read by reports.
 
 use crate::bulk::{self, Insert, Kind};
+use crate::changes;
 use crate::connect::{Store, StoreError, Tx, all, known};
 use sea_orm::Value;
 use std::collections::BTreeMap;
 use verdict_domain::economics::{Bucket, Cell, Figures};
 
-/// Adds differences to the figures of customers.
+/// Adds differences to the figures of customers, and notes that they changed.
 pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
     const UPSERT: Insert = Insert {
         table: "daily_figures",
@@ -55,7 +56,11 @@ pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<
             figures.revenue_nanos.into(),
         ]
     };
-    bulk::insert(&tx.tx, &UPSERT, changes.into_iter().map(row).collect()).await?;
+    let rows: Vec<Vec<Value>> = changes.into_iter().map(row).collect();
+    if !rows.is_empty() {
+        changes::note(tx).await?;
+    }
+    bulk::insert(&tx.tx, &UPSERT, rows).await?;
     Ok(())
 }
 

@@ -20,6 +20,8 @@ pub struct Filter {
     pub by: String,
     /// One customer, or all.
     pub customer: Option<String>,
+    /// For somebody who sees this one view and nothing else: without links and forms.
+    pub is_shared: bool,
 }
 
 #[derive(Template)]

@@ -8,12 +8,15 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod export;
 mod litellm;
+mod live;
 mod operations;
 mod pages;
 mod problem;
 mod reconcile;
-mod reports;
+pub(crate) mod reports;
+mod shared;
 mod sources;
 mod stripe;
 mod traces;
@@ -21,6 +24,7 @@ mod void;
 mod webhooks;
 
 pub use access::{Scope, new_key};
+pub use live::Live;
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
@@ -58,6 +62,8 @@ pub struct Door {
     pub secure_cookies: bool,
     /// Where others reach the service, if that is configured.
     pub public_url: Option<String>,
+    /// Who is told when figures have changed.
+    pub live: Live,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -119,6 +125,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::get_delivery)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
+        .service(shared::make_report_link)
+        .service(export::get_rows)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)
@@ -159,6 +167,7 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
         app.configure(webhooks::probes)
             .configure(pages::routes)
             .configure(customer::pages)
+            .configure(shared::pages)
             .default_service(web::to(problem::not_found))
             .wrap_fn(|request, service| {
                 let has_nul = request.uri().to_string().contains("%00");

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::cases::{self, CaseParams, SHOWN_CASES};
+use super::live;
 use super::problem::Problem;
 use super::reports::{ReportParams, query};
 use super::{operations, sources};
@@ -16,7 +17,7 @@ use verdict_domain::time::day_text;
 use verdict_reports::Query;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_store::figures::GroupBy;
-use verdict_store::{alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
+use verdict_store::{StoreError, alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
@@ -31,6 +32,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/login", web::post().to(login))
         .route("/logout", web::post().to(logout))
         .route("/style.css", web::get().to(style))
+        .route("/live.js", web::get().to(live_script))
+        .route("/live", web::get().to(live::stream))
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
         .route("/cases", web::get().to(list_cases))
@@ -80,14 +83,19 @@ type Page = Result<HttpResponse, PageProblem>;
 /// Who calls, or the way to the login.
 type Login = Result<Caller, Problem>;
 
+/// No scripts, nothing from elsewhere, in nobody's frame.
+const STILL: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The same, but for our own script, which asks nobody else.
+const LIVE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+                    base-uri 'none'; frame-ancestors 'none'";
+
+/// A page, in no cache.
 pub(super) fn page(status: StatusCode, html: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.content_type("text/html; charset=utf-8");
-    // No scripts, nothing from elsewhere, in nobody's frame, in no cache.
-    let policy =
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let headers: [(HeaderName, &'static str); 4] = [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, STILL),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
@@ -107,6 +115,13 @@ fn shown<E: fmt::Display>(html: Result<String, E>) -> Page {
     }
 }
 
+/// A page with `/live.js`: what it marks `data-live` is kept up to date.
+fn shown_live<E: fmt::Display>(html: Result<String, E>) -> Page {
+    let mut response = shown(html)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIVE));
+    Ok(response)
+}
+
 async fn home() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "/reports/failure-cost")).finish()
 }
@@ -116,6 +131,14 @@ async fn style() -> HttpResponse {
         .content_type("text/css; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "max-age=300"))
         .body(pages::STYLE)
+}
+
+async fn live_script() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/javascript; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "max-age=300"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(pages::LIVE_SCRIPT)
 }
 
 /// The description of the API.
@@ -151,18 +174,29 @@ async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
+    shown_live(failure_cost_page(&door, &query, false).await?)
+}
+
+/// The page of the failure-cost report; `shared`: for somebody who sees this one view and nothing else.
+pub(super) async fn failure_cost_page(
+    door: &Door,
+    query: &Query,
+    is_shared: bool,
+) -> Result<Result<String, pages::RenderError>, StoreError> {
     let by = |by: GroupBy| Query { by, ..query.clone() };
-    let report = verdict_reports::failure_cost(&door.store, &query).await?;
+    let report = verdict_reports::failure_cost(&door.store, query).await?;
     let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
-    let unknown = attempts::unknown_costs(&door.store).await?;
+    // They are of all days and customers, which is more than what is shared.
+    let unknown = if is_shared { Vec::new() } else { attempts::unknown_costs(&door.store).await? };
     let filter = Filter {
         from: day_text(query.of.from),
         to: day_text(query.of.to),
         by: report.by.clone(),
         customer: query.of.customer.clone(),
+        is_shared,
     };
-    shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+    Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
 }
 
 async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {

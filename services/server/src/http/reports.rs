@@ -13,9 +13,9 @@ use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
 /// What to report.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReportParams {
+pub(crate) struct ReportParams {
     /// The first UTC day, such as 2026-10-01. Default: the first of this month.
     pub from: Option<String>,
     /// The first UTC day after. Default: tomorrow.
@@ -36,8 +36,12 @@ pub(super) struct ReportParams {
     pub format: Option<String>,
 }
 
-/// Reads what to report; the message names the field.
-pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
+/// Reads which days: where nothing is said, those of this month. The message names the field.
+pub(super) fn days(
+    from: &Option<String>,
+    to: &Option<String>,
+    now: Timestamp,
+) -> Result<(i64, i64), String> {
     let this_month = period::month_containing(now);
     let day = |field: &str, text: &Option<String>, default: i64| match text
         .as_deref()
@@ -48,11 +52,17 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
         }
         None => Ok(default),
     };
-    let from = day("from", &params.from, this_month.start.day())?;
-    let to = day("to", &params.to, now.day() + 1)?;
+    let from = day("from", from, this_month.start.day())?;
+    let to = day("to", to, now.day() + 1)?;
     if to <= from {
         return Err(format!("to: {} is not after {}", day_text(to), day_text(from)));
     }
+    Ok((from, to))
+}
+
+/// Reads what to report; the message names the field.
+pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
+    let (from, to) = days(&params.from, &params.to, now)?;
     let by = params.by.as_deref().filter(|by| !by.is_empty()).unwrap_or("customer");
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let of = Slice {
@@ -84,19 +94,24 @@ pub(super) async fn failure_cost(
     caller.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
     let report = verdict_reports::failure_cost(&door.store, &query).await?;
-    match params.format.as_deref() {
+    answer(&report, params.format.as_deref())
+}
+
+/// A report in a format.
+pub(super) fn answer(report: &FailureCost, format: Option<&str>) -> Result<HttpResponse, Problem> {
+    match format {
         None | Some("" | "json") => Ok(HttpResponse::Ok().json(report)),
         Some("csv") => {
             let name = format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.from, report.to);
             let response = HttpResponse::Ok()
                 .content_type("text/csv; charset=utf-8")
                 .insert_header(("Content-Disposition", name))
-                .body(csv(&report));
+                .body(csv(report));
             Ok(response)
         }
         Some("xlsx") => {
             let name = format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.from, report.to);
-            let workbook = xlsx(&report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let workbook = xlsx(report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let response = HttpResponse::Ok()
                 .content_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
                 .insert_header(("Content-Disposition", name))
