@@ -219,6 +219,16 @@ fn cause(reason: LossReason, facts: &[Fact]) -> &'static str {
     }
 }
 
+/// What a case cost, in the currency in which that is most: for putting cases in order, not for sums.
+pub fn whole_cost(contribution: &Contribution) -> i64 {
+    let mut costs: BTreeMap<&str, i64> = BTreeMap::new();
+    for (cell, figures) in contribution {
+        let cost = costs.entry(&cell.currency).or_default();
+        *cost = cost.saturating_add(figures.cost_nanos);
+    }
+    costs.into_values().max().unwrap_or_default()
+}
+
 /// What turns `old` into `new`; cells that stay as they are do not appear.
 pub fn difference(old: &Contribution, new: &Contribution) -> Result<Contribution, Overflow> {
     let mut change = new.clone();

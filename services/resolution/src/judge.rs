@@ -12,6 +12,7 @@ use verdict_domain::pricing::used_by;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
+use verdict_store::figures::Changed;
 use verdict_store::parked::{self, Origin, Parked};
 use verdict_store::{Store, StoreError, Tx, contracts, figures, ledger, usage};
 
@@ -59,19 +60,26 @@ async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usi
     }
     let facts = cases::facts(&tx, &keys).await?;
     let held = cases::load(&tx, &keys).await?;
+    let mut added = figures::contributions(&tx, &keys).await?;
     let posted = ledger::posted(&tx, &keys).await?;
     let contracts = contracts::of_customers(&tx, keys.iter().map(|key| key.customer.as_str())).await?;
 
     let mut judged: BTreeMap<CaseKey, StoredCase> = BTreeMap::new();
     let mut to_post: Vec<(CaseKey, Row)> = Vec::new();
     let mut moved: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
+    let mut changed: Vec<Changed> = Vec::new();
     let mut parked_cases: Vec<Parked> = Vec::new();
     for (key, facts) in facts {
         let held = held.get(&key);
         let posted = posted.get(&key).map_or(&[][..], Vec::as_slice);
         let contracts = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
-        match look(&facts, held, posted, contracts, now) {
+        let before = added.remove(&key).unwrap_or_default();
+        match look(&facts, held, &before, posted, contracts, now) {
             Ok(look) => {
+                if !look.moved.is_empty() {
+                    let is_new = before.is_empty();
+                    changed.push(Changed { key: key.clone(), is_new, contribution: look.contribution });
+                }
                 for (cell, figures) in look.moved {
                     let sum = moved.entry((key.customer.clone(), cell)).or_default();
                     *sum = sum
@@ -93,6 +101,7 @@ async fn judge_together(store: &Store, now: Timestamp, limit: u32) -> Result<usi
     let taken = keys.len();
     record_usage(&tx, &keys, &contracts, now).await?;
     cases::save(&tx, judged).await?;
+    figures::set_contributions(&tx, changed).await?;
     ledger::post(&tx, &to_post, now).await?;
     figures::add(&tx, moved).await?;
     parked::park(&tx, &parked_cases, now).await?;
@@ -129,6 +138,9 @@ async fn record_usage(
 struct Look {
     case: StoredCase,
     to_post: Vec<Row>,
+    /// What it adds to the figures.
+    contribution: Contribution,
+    /// What of that is new.
     moved: Contribution,
 }
 
@@ -136,6 +148,7 @@ struct Look {
 fn look(
     facts: &[Fact],
     held: Option<&StoredCase>,
+    before: &Contribution,
     posted: &[Row],
     contracts: &[Contract],
     now: Timestamp,
@@ -148,17 +161,11 @@ fn look(
         in_force(contracts, at).map_or("XXX", |contract| contract.currency.code()).to_string()
     };
     let contribution = economics::contribution(facts, &episodes, currency_at)?;
-    let empty = Contribution::new();
-    let moved = economics::difference(held.map_or(&empty, |held| &held.contribution), &contribution)?;
+    let moved = economics::difference(before, &contribution)?;
     let verdict = episodes.iter().rev().find_map(|episode| episode.verdict).map_or("none", name);
-    let case = StoredCase {
-        judged_at: now,
-        wake_at,
-        verdict: verdict.into(),
-        episodes: shown(facts, &episodes),
-        contribution,
-    };
-    Ok(Look { case, to_post, moved })
+    let case =
+        StoredCase { judged_at: now, wake_at, verdict: verdict.into(), episodes: shown(facts, &episodes) };
+    Ok(Look { case, to_post, contribution, moved })
 }
 
 /// The rule of a case: its contract version's, else the default.

@@ -1,11 +1,10 @@
 //! Cases: which must be judged, what is known of them, and what was held of them last.
 
 use crate::bulk::{self, Insert, Kind};
-use crate::connect::{Store, StoreError, Tx, all, from_json, known, run, to_json};
+use crate::connect::{Store, StoreError, Tx, all, run};
 use crate::{attempts, resolutions};
 use sea_orm::{ConnectionTrait, Value};
 use std::collections::BTreeMap;
-use verdict_domain::economics::{Bucket, Cell, Contribution, Figures};
 use verdict_domain::fact::{self, Fact};
 use verdict_domain::time::Timestamp;
 
@@ -24,7 +23,7 @@ impl CaseKey {
     }
 }
 
-/// What is held of a case.
+/// What is held of a case. (What it adds to the figures is [`crate::figures::contributions`].)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCase {
     /// When it was judged last.
@@ -35,8 +34,6 @@ pub struct StoredCase {
     pub verdict: String,
     /// Its episodes as JSON, for people.
     pub episodes: String,
-    /// What it adds to the daily figures.
-    pub contribution: Contribution,
 }
 
 /// Marks cases to be judged, in the transaction of what changed them.
@@ -107,11 +104,11 @@ pub async fn load(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, StoredC
     load_on(&tx.tx, keys).await
 }
 
-async fn load_on(
+pub(crate) async fn load_on(
     on: &impl ConnectionTrait,
     keys: &[CaseKey],
 ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
-    let select = "SELECT c.customer, c.case_id, c.judged_at, c.wake_at, c.verdict, c.episodes, c.contribution \
+    let select = "SELECT c.customer, c.case_id, c.judged_at, c.wake_at, c.verdict, c.episodes \
                   FROM keys JOIN cases c ON c.customer = keys.customer AND c.case_id = keys.key";
     let rows = bulk::select_by_keys(on, keys.iter().map(CaseKey::parts), select).await?;
     rows.iter()
@@ -123,7 +120,6 @@ async fn load_on(
                 wake_at: wake_at.map(Timestamp),
                 verdict: row.try_get_by_index(4)?,
                 episodes: row.try_get_by_index(5)?,
-                contribution: read_contribution(&row.try_get_by_index::<String>(6)?)?,
             };
             Ok((key, case))
         })
@@ -141,11 +137,9 @@ pub async fn save(tx: &Tx, cases: BTreeMap<CaseKey, StoredCase>) -> Result<(), S
             ("wake_at", Kind::IntOrNull),
             ("verdict", Kind::Text),
             ("episodes", Kind::Text),
-            ("contribution", Kind::Text),
         ],
         on_conflict: "ON CONFLICT (customer, case_id) DO UPDATE SET judged_at = excluded.judged_at, \
-                      wake_at = excluded.wake_at, verdict = excluded.verdict, episodes = excluded.episodes, \
-                      contribution = excluded.contribution",
+                      wake_at = excluded.wake_at, verdict = excluded.verdict, episodes = excluded.episodes",
         returning: "",
     };
     let mut rows: Vec<Vec<Value>> = Vec::with_capacity(cases.len());
@@ -157,7 +151,6 @@ pub async fn save(tx: &Tx, cases: BTreeMap<CaseKey, StoredCase>) -> Result<(), S
             case.wake_at.map(|at| at.0).into(),
             case.verdict.into(),
             case.episodes.into(),
-            write_contribution(&case.contribution)?.into(),
         ]);
     }
     bulk::insert(&tx.tx, &UPSERT, rows).await?;
@@ -167,44 +160,4 @@ pub async fn save(tx: &Tx, cases: BTreeMap<CaseKey, StoredCase>) -> Result<(), S
 /// One case as held, for a person who asks.
 pub async fn find(store: &Store, key: &CaseKey) -> Result<Option<StoredCase>, StoreError> {
     Ok(load_on(&store.db, std::slice::from_ref(key)).await?.remove(key))
-}
-
-/// A cell and its figures as stored: without names, in the order of the fields.
-type StoredCell<T> = (i64, T, T, T, T, T, T, T, [i64; 6]);
-
-fn write_contribution(contribution: &Contribution) -> Result<String, StoreError> {
-    let cells: Vec<StoredCell<&str>> = contribution
-        .iter()
-        .map(|(cell, f)| {
-            let figures =
-                [f.attempts, f.unknown_costs, f.cost_nanos, f.other_cost_nanos, f.outcomes, f.revenue_nanos];
-            let Cell { day, agent, provider, model, action, currency, bucket, reason } = cell;
-            (
-                *day,
-                agent.as_str(),
-                provider.as_str(),
-                model.as_str(),
-                action.as_str(),
-                currency.as_str(),
-                bucket.as_str(),
-                reason.as_str(),
-                figures,
-            )
-        })
-        .collect();
-    to_json("contribution", &cells)
-}
-
-fn read_contribution(text: &str) -> Result<Contribution, StoreError> {
-    let cells: Vec<StoredCell<String>> = from_json("contribution", text)?;
-    cells
-        .into_iter()
-        .map(|(day, agent, provider, model, action, currency, bucket, reason, figures)| {
-            let bucket = known(Bucket::parse(&bucket), "bucket", &bucket)?;
-            let [attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos] = figures;
-            let figures =
-                Figures { attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos };
-            Ok((Cell { day, agent, provider, model, action, currency, bucket, reason }, figures))
-        })
-        .collect()
 }

@@ -1,4 +1,10 @@
-//! The daily figures: moved by differences, read by reports.
+//! The daily figures: moved by differences, read by reports; and what each case adds to them.
+
+mod behind;
+mod contributions;
+
+pub use behind::{Behind, CaseBehind, Order, Place, Total, behind_total, cases_behind};
+pub use contributions::{Changed, contributions, set_contributions};
 
 use crate::bulk::{self, Insert, Kind};
 use crate::changes;

@@ -52,7 +52,7 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     let mut timelines: BTreeMap<CaseKey, Vec<Event>> =
         keys.iter().map(|key| (key.clone(), Vec::new())).collect();
     let select = format!(
-        "SELECT {}, a.recorded_at, a.provider, a.price_source, a.details, a.started_at \
+        "SELECT {}, a.recorded_at, a.price_source, a.details, a.started_at \
          FROM keys JOIN attempts a {} ON a.customer = keys.customer AND a.case_id = keys.key",
         attempts::FACT_COLUMNS,
         bulk::by_case(&tx.tx, "attempts")
@@ -60,12 +60,12 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     for row in bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), &select).await? {
         let (key, fact) = attempts::read_fact(&row)?;
         let beside = Beside::Attempt {
-            provider: row.try_get_by_index(15)?,
+            provider: row.try_get_by_index(14)?,
             price_source: row.try_get_by_index(16)?,
             details: row.try_get_by_index(17)?,
             started_at: Timestamp(row.try_get_by_index(18)?),
         };
-        let recorded_at = Timestamp(row.try_get_by_index(14)?);
+        let recorded_at = Timestamp(row.try_get_by_index(15)?);
         timelines.entry(key).or_default().push(Event { fact, recorded_at, beside });
     }
     let select = format!(

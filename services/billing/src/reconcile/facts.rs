@@ -4,7 +4,7 @@
 use super::{Name, PAGE, ReconcileError, Reconciled};
 use std::collections::BTreeMap;
 use verdict_domain::contract::{self, Contract, in_force};
-use verdict_domain::economics;
+use verdict_domain::economics::{self, Contribution};
 use verdict_domain::fact::Fact;
 use verdict_domain::judge::judge;
 use verdict_domain::ledger::{Row, difference, entries};
@@ -12,7 +12,7 @@ use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
 use verdict_store::parked::Origin;
-use verdict_store::{Store, Tx, contracts, history, ledger, reconcile as read};
+use verdict_store::{Store, Tx, contracts, figures, history, ledger, reconcile as read};
 
 pub(super) async fn compare(
     store: &Store,
@@ -39,6 +39,7 @@ async fn page(
 ) -> Result<(), ReconcileError> {
     let facts = cases::facts(snapshot, keys).await?;
     let held = cases::load(snapshot, keys).await?;
+    let added = figures::contributions(snapshot, keys).await?;
     let posted = ledger::posted(snapshot, keys).await?;
     let waiting = history::waiting(snapshot, keys, now).await?;
     let contracts = contracts::of_customers(snapshot, keys.iter().map(|key| key.customer.as_str())).await?;
@@ -48,6 +49,7 @@ async fn page(
     let parked = read::parked(snapshot, Origin::Case, &names).await?;
     let parked: Vec<&CaseKey> = parked.iter().filter_map(|name| references.get(name).copied()).collect();
     reconciled.checked("cases", keys.len());
+    let nothing = Contribution::new();
     for (key, facts) in &facts {
         if waiting.contains(key) || parked.contains(&key) {
             reconciled.waits("cases", 1);
@@ -55,7 +57,8 @@ async fn page(
         }
         let versions = contracts.get(&key.customer).map_or(&[][..], Vec::as_slice);
         let posted = posted.get(key).map_or(&[][..], Vec::as_slice);
-        case(key, facts, held.get(key), posted, versions, reconciled);
+        let held = held.get(key).map(|held| (held, added.get(key).unwrap_or(&nothing)));
+        case(key, facts, held, posted, versions, reconciled);
     }
     Ok(())
 }
@@ -63,7 +66,7 @@ async fn page(
 fn case(
     key: &CaseKey,
     facts: &[Fact],
-    held: Option<&StoredCase>,
+    held: Option<(&StoredCase, &Contribution)>,
     posted: &[Row],
     versions: &[Contract],
     reconciled: &mut Reconciled,
@@ -72,7 +75,7 @@ fn case(
     if facts.is_empty() {
         return reconciled.differs(Name::FactsMissing, subject(), "facts", "none");
     }
-    let Some(held) = held else {
+    let Some((held, added)) = held else {
         let found = format!("{} facts, {} rows posted, never judged", facts.len(), posted.len());
         return reconciled.differs(Name::UnjudgedCase, subject(), "a judgement", found);
     };
@@ -101,15 +104,15 @@ fn case(
     let currency_at =
         |at: Timestamp| in_force(versions, at).map_or("XXX", |contract| contract.currency.code()).to_string();
     match economics::contribution(facts, &episodes, currency_at) {
-        Ok(contribution) if contribution == held.contribution => {}
+        Ok(contribution) if contribution == *added => {}
         Ok(contribution) => {
-            let cost = |of: &economics::Contribution| {
+            let cost = |of: &Contribution| {
                 let sums = of.values().map(|f| (f.cost_nanos, f.outcomes, f.attempts));
                 let (nanos, outcomes, attempts) =
                     sums.fold((0_i128, 0, 0), |sum, f| (sum.0 + i128::from(f.0), sum.1 + f.1, sum.2 + f.2));
                 format!("{attempts} attempts for {nanos} nanos, {outcomes} outcomes, in {} cells", of.len())
             };
-            let (expected, found) = (cost(&contribution), cost(&held.contribution));
+            let (expected, found) = (cost(&contribution), cost(added));
             reconciled.differs(Name::ContributionDiffers, subject(), expected, found);
         }
         Err(overflow) => {

@@ -121,8 +121,8 @@ async fn outcomes(db: &DatabaseConnection, prefix: &str, from: i64, count: &str)
          CASE WHEN (n + k) % 5 = 0 THEN 'assumed' ELSE 'confirmed' END AS win FROM numbered CROSS JOIN nths WHERE n < {count})"
     );
     let statements = [
-        "INSERT INTO cases (customer, case_id, judged_at, verdict, episodes, contribution) MADE \
-         SELECT customer, case_id, at, win, '[]', '[]' FROM made",
+        "INSERT INTO cases (customer, case_id, judged_at, verdict, episodes) MADE \
+         SELECT customer, case_id, at, win, '[]' FROM made",
         "INSERT INTO outcomes (customer, case_id, seq, episode, kind, sign, win, action, agent, model, effective_at, \
          facts, posted_at) MADE SELECT customer, case_id, 1, '1', 'charge', 1, win, 'support.resolution', 'agent-1', \
          'gpt-5-mini', at, '[\"attempt:' || case_id || '\",\"api:' || case_id || '\"]', at FROM made",

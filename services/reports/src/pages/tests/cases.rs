@@ -6,7 +6,6 @@ use crate::case::{Explanation, assemble};
 use crate::pages::{case, cases, delivery};
 use verdict_domain::attempt::Status;
 use verdict_domain::contract::{Contract, Price};
-use verdict_domain::economics::Contribution;
 use verdict_domain::fact::{Fact, ResolutionFact, ResolutionKind, Said, in_order};
 use verdict_domain::judge::judge;
 use verdict_domain::ledger::{Row, difference, entries};
@@ -86,7 +85,6 @@ pub(super) fn explained(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> 
         wake_at: judgement.wake_at,
         verdict: held.last().and_then(|episode| episode.verdict.clone()).unwrap_or_default(),
         episodes: serde_json::to_string(&held).unwrap(),
-        contribution: Contribution::new(),
     };
     let events: Vec<Event> = facts.into_iter().map(|fact| event(fact, words)).collect();
     assemble(&key(name), &held, &events, &billed, &[contract], false).unwrap()
