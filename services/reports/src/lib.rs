@@ -15,6 +15,7 @@
 //!   seller's people either: they are left out before anything is put together.
 //! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
+mod behind;
 mod case;
 mod chart;
 mod compared;
@@ -33,6 +34,7 @@ mod text;
 mod verify;
 mod xlsx;
 
+pub use behind::{Asked, FIGURES};
 pub use case::{
     AmountView, AttemptView, BilledView, CostView, DisputeView, EpisodeView, EventView, Explanation,
     HeldEpisode, explain, explain_to_customer, text as case_text,

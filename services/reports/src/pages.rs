@@ -3,6 +3,7 @@
 //! Templates escape whatever they show. The functions that they call (`self::…`) take references, since askama
 //! passes these.
 
+mod behind;
 mod cases;
 mod customer;
 mod failure_cost;
@@ -12,6 +13,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use behind::cases_behind;
 pub use cases::{case, cases, delivery};
 pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};

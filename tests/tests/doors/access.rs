@@ -32,7 +32,7 @@ fn scope_of(path: &str) -> Option<&'static str> {
         "attempts" | "litellm" | "traces" => "ingest",
         "resolutions" => "resolve",
         "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
-        "cases" | "chain" | "deliveries" | "export" | "reconciliation" | "reports" => "report",
+        "cases" | "chain" | "deliveries" | "export" | "figures" | "reconciliation" | "reports" => "report",
         "alerts" | "parked" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,
         _ => panic!("{path} is new: say here which scope it needs"),

@@ -11,6 +11,7 @@ mod contracts;
 mod customer;
 mod disputes;
 mod documents;
+mod drill;
 mod evidence;
 mod export;
 mod fetching;

@@ -1,6 +1,7 @@
 //! The HTTP door: routes, and what all handlers share.
 
 mod access;
+mod behind;
 mod billing;
 mod cases;
 mod credits;
@@ -127,6 +128,7 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(reports::unknown_costs)
         .service(shared::make_report_link)
         .service(export::get_rows)
+        .service(behind::get_cases)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)

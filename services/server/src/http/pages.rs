@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
+use super::behind::{self, BehindParams, Found};
 use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::live;
 use super::problem::Problem;
@@ -13,15 +14,16 @@ use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
-use verdict_domain::time::day_text;
-use verdict_reports::Query;
+use verdict_reports::{Asked, Query};
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
-use verdict_store::figures::GroupBy;
+use verdict_store::figures::{self, GroupBy};
 use verdict_store::{StoreError, alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
 const SHOWN_INVOICES: u32 = 200;
+/// Lost cases on the page of the failure-cost report.
+const DEAREST_CASES: u32 = 10;
 const SHOWN_PARKED: u32 = 200;
 
 /// The routes of the pages.
@@ -189,21 +191,42 @@ pub(super) async fn failure_cost_page(
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
     // They are of all days and customers, which is more than what is shared.
     let unknown = if is_shared { Vec::new() } else { attempts::unknown_costs(&door.store).await? };
-    let filter = Filter {
-        from: day_text(query.of.from),
-        to: day_text(query.of.to),
-        by: report.by.clone(),
-        customer: query.of.customer.clone(),
-        is_shared,
+    let dearest = match is_shared {
+        true => Vec::new(),
+        false => {
+            let lost = Asked { figure: "lost", ..Asked::of(query.of.clone()) };
+            figures::cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
+        }
     };
-    Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+    let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared };
+    Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &dearest, &filter))
 }
 
-async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {
+async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
+    // What is asked of a figure has days or names one; else it is the list by when cases were judged.
+    let asks = |name: &str| {
+        let names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
+        names.into_iter().any(|asked| asked == name)
+    };
+    if ["from", "to", "bucket", "after", "sort"].into_iter().any(asks) {
+        return list_cases_behind(&door, read_query(&request)?).await;
+    }
+    let params: web::Query<CaseParams> = web::Query(read_query(&request)?);
     let filter = cases::filter(params.into_inner()).map_err(Problem::unprocessable)?;
     let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
     shown(pages::cases(&listed, &filter, SHOWN_CASES))
+}
+
+fn read_query<T: serde::de::DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+    let read = web::Query::<T>::from_query(request.query_string());
+    Ok(read.map_err(|error| Problem::unprocessable(format!("query: {error}")))?.into_inner())
+}
+
+async fn list_cases_behind(door: &Door, params: BehindParams) -> Page {
+    let (asked, after) = behind::asked(params, door.clock.now()).map_err(Problem::unprocessable)?;
+    let Found { total, cases, next } = behind::found(door, &asked, after.as_ref()).await?;
+    shown(pages::cases_behind(&asked, &total, &cases, next.as_deref(), after.is_none()))
 }
 
 async fn show_case(login: Login, door: web::Data<Door>, path: web::Path<(String, String)>) -> Page {
