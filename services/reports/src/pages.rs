@@ -1,4 +1,5 @@
-//! The pages: each a function of its data to HTML. They need no script, and no file but [`STYLE`].
+//! The pages: each a function of its data to HTML. They need no script, and no file but [`STYLE`]; some are kept up to date by
+//! [`LIVE_SCRIPT`], and are the same without it.
 //!
 //! Templates escape whatever they show. The functions that they call (`self::…`) take references, since askama
 //! passes these.

@@ -25,9 +25,8 @@
   // A row is the same row where its headings are the same, wherever it stands now.
   const key = (node) => {
     if (node.nodeType !== Node.ELEMENT_NODE) return null;
-    if (node.id) return "#" + node.id;
-    if (node.dataset.key) return "=" + node.dataset.key;
-    if (node.localName !== "tr") return null;
+    const said = node.id || node.dataset.key || node.getAttribute("aria-labelledby") || node.getAttribute("aria-label");
+    if (said || node.localName !== "tr") return said || null;
     return [...node.querySelectorAll("th, td.code")].map((cell) => cell.textContent).join("\n");
   };
   const isSame = (old, fresh) =>
@@ -46,28 +45,27 @@
     for (const { name, value } of [...fresh.attributes]) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
+    const keys = new Set([...fresh.childNodes].map(key));
     let at = old.firstChild;
+    const drop = () => {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    };
     for (const child of [...fresh.childNodes]) {
-      let match = at;
-      while (match && !isSame(match, child)) match = match.nextSibling;
-      if (!match) {
-        old.insertBefore(child, at);
+      while (at && key(at) !== null && !keys.has(key(at))) drop();
+      if (at && isSame(at, child)) {
+        const same = at;
+        at = at.nextSibling;
+        update(same, child);
         continue;
       }
-      // What stands before it and is in the new page only further on is put there when its turn comes; else it is gone.
-      while (at !== match) {
-        const next = at.nextSibling;
-        at.remove();
-        at = next;
-      }
-      at = match.nextSibling;
-      update(match, child);
+      let match = key(child) === null ? null : at;
+      while (match && !isSame(match, child)) match = match.nextSibling;
+      old.insertBefore(match ?? child, at);
+      if (match) update(match, child);
     }
-    while (at) {
-      const next = at.nextSibling;
-      at.remove();
-      at = next;
-    }
+    while (at) drop();
   };
 
   const read = async () => {
@@ -88,10 +86,16 @@
   let source = null;
   let failures = 0;
   let again = 0;
+  let doubt = 0;
   let reading = false;
   let isWanted = false;
 
+  const isThere = () => {
+    clearTimeout(doubt);
+    doubt = 0;
+  };
   const stop = () => {
+    isThere();
     clearTimeout(again);
     if (source) source.close();
     source = null;
@@ -134,7 +138,7 @@
     if (document.hidden) return;
     source = new EventSource("/live");
     source.onopen = () => {
-      clearTimeout(again);
+      isThere();
       failures = 0;
       live();
     };
@@ -143,8 +147,7 @@
       if (!source) return;
       if (source.readyState === EventSource.CLOSED) return later();
       // The browser connects again, and is told what was missed. Mostly that takes a moment, of which nobody need hear.
-      clearTimeout(again);
-      again = setTimeout(paused, 8000);
+      doubt = doubt || setTimeout(paused, 8000);
     };
   };
 

@@ -230,8 +230,8 @@ async fn bounded_memory(name: &str, url: String) {
     let bytes = response.bytes().await.unwrap();
     let used = peak_memory(service.process_id()).unwrap() - before;
     println!("{} bytes of Parquet in {} MB more", bytes.len(), used >> 20);
-    // All at once they would be over 200 MB.
-    assert!(used < 120 << 20, "{} MB", used >> 20);
+    // All at once they would be over 300 MB. (SQLite keeps up to 64 MB of the file beside.)
+    assert!(used < 180 << 20, "{} MB", used >> 20);
     let reader = SerializedFileReader::new(bytes).unwrap();
     let of = |group: usize| reader.metadata().row_group(group).num_rows();
     let groups: Vec<i64> = (0..reader.num_row_groups()).map(of).collect();
