@@ -161,9 +161,7 @@ fn schema(kind: Kind) -> Result<TypePtr, ParquetError> {
         let (physical, logical) = match column.sort {
             Sort::Text | Sort::Json => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
             Sort::Count | Sort::Nanos(_) => (Physical::INT64, None),
-            Sort::Moment => {
-                (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS)))
-            }
+            Sort::Moment => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
             Sort::Flag => (Physical::BOOLEAN, None),
         };
         let repetition = if column.may_be_absent { Repetition::OPTIONAL } else { Repetition::REQUIRED };

@@ -62,7 +62,8 @@ fn subject(report: &str, params: ReportParams, now: Timestamp) -> Result<String,
         ("action", of.action.as_deref()),
         ("format", Some(format)),
     ];
-    let said = said.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+    let said =
+        said.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
     let said: Vec<String> = said.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     Ok(format!("{report}?{}", said.join("&")))
 }

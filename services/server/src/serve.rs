@@ -107,8 +107,18 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
         let live = Live::start(store.clone());
-        let door =
-            Door { store, clock, book, worker, sources, stripe_events, inbox, secure_cookies, public_url, live };
+        let door = Door {
+            store,
+            clock,
+            book,
+            worker,
+            sources,
+            stripe_events,
+            inbox,
+            secure_cookies,
+            public_url,
+            live,
+        };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

@@ -71,7 +71,8 @@ fn query(by: &str, key: Option<&str>, currency: &str, figure: &str) -> String {
             _ => format!("{month}-{:02}", date + 1),
         }
     };
-    let (from, to) = day.map_or(("2026-10-01".into(), "2026-11-01".into()), |day| (day.to_string(), next(day)));
+    let (from, to) =
+        day.map_or(("2026-10-01".into(), "2026-11-01".into()), |day| (day.to_string(), next(day)));
     let of = |name: &str| match key {
         Some(key) if by == name => format!("&{name}={}", plain(key)),
         _ => String::new(),
@@ -149,7 +150,11 @@ async fn each_figure_leads_to_its_cases(name: &str, url: String) {
                 }
                 let total = &known[&query];
                 let of_row = row[field].as_i64().unwrap();
-                assert_eq!(told(total, field).as_i64().unwrap_or_default(), of_row, "{by} {key:?} {field}: {query}");
+                assert_eq!(
+                    told(total, field).as_i64().unwrap_or_default(),
+                    of_row,
+                    "{by} {key:?} {field}: {query}"
+                );
                 if field == "cost_nanos" {
                     for field in ["attempts", "unknown_cost_attempts"] {
                         let told = told(total, field).as_i64().unwrap_or_default();
@@ -182,7 +187,11 @@ async fn each_figure_leads_to_its_cases(name: &str, url: String) {
     let lost = service.get_json(&format!("/v1/figures/cases?{days}&bucket=lost")).await;
     let (_, dearest) = page.split_once("Dearest lost cases").unwrap();
     for (nth, case) in lost["cases"].as_array().unwrap().iter().take(11).enumerate() {
-        let link = format!("/cases/{}/{}\"", plain(case["customer"].as_str().unwrap()), plain(case["case"].as_str().unwrap()));
+        let link = format!(
+            "/cases/{}/{}\"",
+            plain(case["customer"].as_str().unwrap()),
+            plain(case["case"].as_str().unwrap())
+        );
         assert_eq!(dearest.contains(&link), nth < 10, "{nth}: {link}");
     }
 

@@ -38,16 +38,21 @@ fn read(file: impl ChunkReader + 'static) -> Read {
         other => panic!("{other:?} has no place here"),
     };
     let rows = reader.get_row_iter(None).unwrap();
-    let rows = rows.map(|row| {
-        row.unwrap().get_column_iter().map(|(name, field)| (name.clone(), text(field))).collect()
-    });
+    let rows = rows
+        .map(|row| row.unwrap().get_column_iter().map(|(name, field)| (name.clone(), text(field))).collect());
     let types = types.collect();
     Read { rows: rows.collect(), groups: reader.num_row_groups(), about, types }
 }
 
 /// What a table holds, as [`read`] gives it: `columns` are those of the file, with what they are in the table where that is
 /// another name.
-async fn stored(db: &DatabaseConnection, table: &str, columns: &[&str], order: &str, only: &str) -> Vec<String> {
+async fn stored(
+    db: &DatabaseConnection,
+    table: &str,
+    columns: &[&str],
+    order: &str,
+    only: &str,
+) -> Vec<String> {
     let cast = |name: &&str| format!("COALESCE(CAST({name} AS TEXT), '∅')");
     let cells: Vec<String> = columns.iter().map(cast).collect();
     texts(db, &format!("SELECT {} FROM {table} {only} ORDER BY {order}", cells.join(" || '|' || "))).await
@@ -63,22 +68,87 @@ fn lines(read: &Read, columns: &[&str]) -> Vec<String> {
 }
 
 const ATTEMPTS: [&str; 26] = [
-    "customer", "id", "case", "agent", "action", "provider", "model", "input_tokens", "cached_input_tokens",
-    "cache_write_tokens", "output_tokens", "reasoning_tokens", "usage_estimated", "status", "failure_reason",
-    "model_cost_nanos", "other_cost_nanos", "cost_currency", "value_nanos", "value_currency", "price_source", "started_at",
-    "ended_at", "prompt_fingerprint", "details", "recorded_at",
+    "customer",
+    "id",
+    "case",
+    "agent",
+    "action",
+    "provider",
+    "model",
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "usage_estimated",
+    "status",
+    "failure_reason",
+    "model_cost_nanos",
+    "other_cost_nanos",
+    "cost_currency",
+    "value_nanos",
+    "value_currency",
+    "price_source",
+    "started_at",
+    "ended_at",
+    "prompt_fingerprint",
+    "details",
+    "recorded_at",
 ];
 const RESOLUTIONS: [&str; 14] = [
-    "customer", "id", "case", "kind", "occurred_at", "reason", "score", "about", "value_nanos", "value_currency", "strength",
-    "author", "evidence", "recorded_at",
+    "customer",
+    "id",
+    "case",
+    "kind",
+    "occurred_at",
+    "reason",
+    "score",
+    "about",
+    "value_nanos",
+    "value_currency",
+    "strength",
+    "author",
+    "evidence",
+    "recorded_at",
 ];
 const OUTCOMES: [&str; 19] = [
-    "customer", "case", "seq", "episode", "entry", "sign", "kind", "action", "agent", "model", "value_nanos",
-    "value_currency", "effective_at", "reason", "reverses", "facts", "posted_at", "position", "link",
+    "customer",
+    "case",
+    "seq",
+    "episode",
+    "entry",
+    "sign",
+    "kind",
+    "action",
+    "agent",
+    "model",
+    "value_nanos",
+    "value_currency",
+    "effective_at",
+    "reason",
+    "reverses",
+    "facts",
+    "posted_at",
+    "position",
+    "link",
 ];
 const CHARGES: [&str; 16] = [
-    "customer", "case", "seq", "action", "kind", "sign", "contract_version", "amount_nanos", "currency", "value_nanos",
-    "effective_at", "origin_at", "rated_at", "invoice", "position", "link",
+    "customer",
+    "case",
+    "seq",
+    "action",
+    "kind",
+    "sign",
+    "contract_version",
+    "amount_nanos",
+    "currency",
+    "value_nanos",
+    "effective_at",
+    "origin_at",
+    "rated_at",
+    "invoice",
+    "position",
+    "link",
 ];
 
 /// The names in the table, where the file has others.
@@ -170,7 +240,8 @@ async fn every_row_is_exported(name: &str, url: String) {
     let report = service.get_json(&format!("/v1/reports/failure-cost?{days}")).await;
     for total in report["totals"].as_array().unwrap() {
         let cells = |name: &str| -> i64 {
-            let of = file.rows.iter().filter(|row| row["cost_currency"].as_deref() == total["currency"].as_str());
+            let of =
+                file.rows.iter().filter(|row| row["cost_currency"].as_deref() == total["currency"].as_str());
             of.filter_map(|row| row[name].as_ref()?.parse::<i64>().ok()).sum()
         };
         let sum = cells("model_cost_nanos") + cells("other_cost_nanos");
@@ -239,7 +310,9 @@ async fn bounded_memory(name: &str, url: String) {
     let (mut sum, mut last) = (0, String::new());
     for row in reader.get_row_iter(None).unwrap() {
         let cells: BTreeMap<String, Field> = row.unwrap().into_columns().into_iter().collect();
-        let (Field::Str(id), Field::Long(nanos)) = (&cells["id"], &cells["model_cost_nanos"]) else { panic!("{cells:?}") };
+        let (Field::Str(id), Field::Long(nanos)) = (&cells["id"], &cells["model_cost_nanos"]) else {
+            panic!("{cells:?}")
+        };
         assert!(last < *id, "{id} after {last}");
         last.clone_from(id);
         sum += nanos;

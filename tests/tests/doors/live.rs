@@ -156,7 +156,9 @@ async fn only_pages_that_are_live_may_run_a_script() {
     let script = client().get(service.url("/live.js")).send().await.unwrap();
     assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
     assert!(script.text().await.unwrap().contains("EventSource"));
-    for (path, is_live) in [("/reports/failure-cost", true), ("/invoices", false), ("/parked", false), ("/login", false)] {
+    for (path, is_live) in
+        [("/reports/failure-cost", true), ("/invoices", false), ("/parked", false), ("/login", false)]
+    {
         let response = service.get(path).await;
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_string();
         let html = response.text().await.unwrap();

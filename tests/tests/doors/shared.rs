@@ -57,7 +57,8 @@ async fn opens_one_view(name: &str, url: String) {
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains("model-of-acme") && !text.contains("model-of-hooli"), "{text}");
     }
-    let (status, kind, bytes) = seen(&service, &link(&service, &with(&asked, "/format", json!("xlsx"))).await).await;
+    let (status, kind, bytes) =
+        seen(&service, &link(&service, &with(&asked, "/format", json!("xlsx"))).await).await;
     assert_eq!((status.as_u16(), &bytes[..2]), (200, b"PK".as_slice()));
     assert!(kind.contains("spreadsheetml"), "{kind}");
 
@@ -68,10 +69,25 @@ async fn opens_one_view(name: &str, url: String) {
     let (status, _, bytes) = seen(&service, &shared).await;
     let html = String::from_utf8(bytes).unwrap();
     assert_eq!(status, 200, "{html}");
-    for shown in ["2026-10-01 to 2026-10-08", "customer <strong>acme</strong>", "model-of-acme", "<svg", "Cost of failures"] {
+    for shown in [
+        "2026-10-01 to 2026-10-08",
+        "customer <strong>acme</strong>",
+        "model-of-acme",
+        "<svg",
+        "Cost of failures",
+    ] {
         assert!(html.contains(shown), "{shown}\n{html}");
     }
-    for hidden in ["hooli", "href=\"/v1", "href=\"/reports", "href=\"/cases", "href=\"/invoices", "<form", "<script", "data-live"] {
+    for hidden in [
+        "hooli",
+        "href=\"/v1",
+        "href=\"/reports",
+        "href=\"/cases",
+        "href=\"/invoices",
+        "<form",
+        "<script",
+        "data-live",
+    ] {
         assert!(!html.contains(hidden), "{hidden}\n{html}");
     }
     // Its parameters are the link's, whatever stands behind it.
@@ -81,7 +97,9 @@ async fn opens_one_view(name: &str, url: String) {
     for other in [format!("/c/{token}"), format!("/c/{token}/outcomes")] {
         assert_eq!(seen(&service, &other).await.0, 404, "{other}");
     }
-    for other in [format!("/v1/reports/failure-cost?token={token}"), format!("/r/{token}/cases"), "/live".into()] {
+    for other in
+        [format!("/v1/reports/failure-cost?token={token}"), format!("/r/{token}/cases"), "/live".into()]
+    {
         problem(client().get(service.url(&other)).send().await.unwrap(), 401).await;
     }
     // A link to a customer's page opens no report.
@@ -95,7 +113,18 @@ async fn opens_one_view(name: &str, url: String) {
     assert!(status == 404 || shared.ends_with('A'), "{status}");
     assert!(html.contains("This link does not work") || shared.ends_with('A'), "{html}");
     assert_eq!(seen(&service, "/r/nonsense").await.0, 404);
-    let command = ["reports", "link", "--from", "2026-10-01", "--to", "2026-10-08", "--expires", "90s", "--format", "csv"];
+    let command = [
+        "reports",
+        "link",
+        "--from",
+        "2026-10-01",
+        "--to",
+        "2026-10-08",
+        "--expires",
+        "90s",
+        "--format",
+        "csv",
+    ];
     let short = path(&service.command(&command));
     assert_eq!(seen(&service, &short).await.0, 200);
     service.move_clock(START + 9 * DAY + 2 * MINUTE).await;

@@ -27,7 +27,8 @@ impl Filter {
     /// What is asked for beside days and customer: name and value.
     fn narrowed(&self) -> Vec<(&'static str, &str)> {
         let of = &self.of;
-        let said = [("agent", &of.agent), ("provider", &of.provider), ("model", &of.model), ("action", &of.action)];
+        let said =
+            [("agent", &of.agent), ("provider", &of.provider), ("model", &of.model), ("action", &of.action)];
         said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
     }
 
@@ -117,7 +118,8 @@ impl Page<'_> {
         if self.filter.is_shared || column.text(row) == "–" {
             return None;
         }
-        let mut asked = Asked { figure, currency: Some(row.currency.clone()), ..Asked::of(self.filter.of.clone()) };
+        let mut asked =
+            Asked { figure, currency: Some(row.currency.clone()), ..Asked::of(self.filter.of.clone()) };
         if row.key != "total" || self.report.rows.iter().any(|other| std::ptr::eq(other, row)) {
             let (of, key) = (&mut asked.of, Some(row.key.clone()));
             match self.report.by.as_str() {

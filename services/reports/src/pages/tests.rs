@@ -71,7 +71,13 @@ fn page_of_cases(case: &str, figure: &'static str, after: Option<&str>) -> Strin
 fn the_cases_behind_a_figure_say_what_they_add_to_it() {
     let html = page_of_cases(HOSTILE, "lost", Some(HOSTILE));
     assert_escaped(&html);
-    for text in ["<strong>1.2345</strong>", ">First page</a>", r#"rel="next">Older</a>"#, "2 of them", r#"href="/cases/acme/T-1""#] {
+    for text in [
+        "<strong>1.2345</strong>",
+        ">First page</a>",
+        r#"rel="next">Older</a>"#,
+        "2 of them",
+        r#"href="/cases/acme/T-1""#,
+    ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
     let html = page_of_cases("T-2", "failed", None);
@@ -80,7 +86,14 @@ fn the_cases_behind_a_figure_say_what_they_add_to_it() {
 
 #[test]
 fn a_shared_report_leads_nowhere() {
-    let row = Row { key: "acme".into(), currency: "USD".into(), attempts: 2, lost_nanos: 5, cost_nanos: 5, ..Row::default() };
+    let row = Row {
+        key: "acme".into(),
+        currency: "USD".into(),
+        attempts: 2,
+        lost_nanos: 5,
+        cost_nanos: 5,
+        ..Row::default()
+    };
     let all = report("customer", vec![row.clone()], vec![Row { key: "total".into(), ..row }]);
     let shared = Filter { is_shared: true, ..filter("customer", None) };
     let html = failure_cost(&all, &all, &all, &[], &[], &shared).unwrap();
@@ -138,7 +151,9 @@ fn failure_cost_escapes_and_encodes() {
         model: HOSTILE.into(),
         attempts: 1,
     };
-    let html = failure_cost(&rows, &days, &rows, &[unknown], &[behind(HOSTILE)], &filter("model", Some(HOSTILE))).unwrap();
+    let html =
+        failure_cost(&rows, &days, &rows, &[unknown], &[behind(HOSTILE)], &filter("model", Some(HOSTILE)))
+            .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
     assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&amp;format=csv"));
@@ -382,7 +397,15 @@ fn sample() -> Vec<(String, String)> {
         unknown("acme", "self-hosted", "llama-4-scout", 87),
     ];
     for by in ["customer", "agent", "model", "reason", "day"] {
-        let html = failure_cost(&month(by), &trend, &reasons, &unknown, &[behind("T-48120"), behind("T-48137")], &filter(by, None)).unwrap();
+        let html = failure_cost(
+            &month(by),
+            &trend,
+            &reasons,
+            &unknown,
+            &[behind("T-48120"), behind("T-48137")],
+            &filter(by, None),
+        )
+        .unwrap();
         pages.push((format!("failure_cost_by_{by}"), html));
     }
     let none = report("customer", Vec::new(), Vec::new());

@@ -66,8 +66,7 @@ pub(super) async fn get_rows(
     let file = ParquetFile::new(snapshot, kind, window).map_err(broken)?;
     // An error in the middle breaks the answer off: who reads it sees that it has no end.
     let pieces = try_unfold(file, async |mut file| {
-        let piece =
-            file.next().await.inspect_err(|error| tracing::warn!(%error, "an export broke off"))?;
+        let piece = file.next().await.inspect_err(|error| tracing::warn!(%error, "an export broke off"))?;
         Ok::<_, ParquetFileError>(piece.map(|piece| (web::Bytes::from(piece), file)))
     });
     Ok(HttpResponse::Ok()

@@ -74,7 +74,9 @@ impl Live {
                         moved
                     });
                 }
-                Err(error) => tracing::warn!(%error, "looking for changed figures failed; it will be tried again"),
+                Err(error) => {
+                    tracing::warn!(%error, "looking for changed figures failed; it will be tried again")
+                }
             }
             sleep(LOOK).await;
         }

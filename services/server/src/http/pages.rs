@@ -14,10 +14,12 @@ use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
-use verdict_reports::{Asked, Query};
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
+use verdict_reports::{Asked, Query};
 use verdict_store::figures::{self, GroupBy};
-use verdict_store::{StoreError, alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status};
+use verdict_store::{
+    StoreError, alerts, attempts, chain, history, invoices, ledger, parked, quarantine, status,
+};
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;

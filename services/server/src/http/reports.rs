@@ -37,11 +37,7 @@ pub(crate) struct ReportParams {
 }
 
 /// Reads which days: where nothing is said, those of this month. The message names the field.
-pub(super) fn days(
-    from: &Option<String>,
-    to: &Option<String>,
-    now: Timestamp,
-) -> Result<(i64, i64), String> {
+pub(super) fn days(from: &Option<String>, to: &Option<String>, now: Timestamp) -> Result<(i64, i64), String> {
     let this_month = period::month_containing(now);
     let day = |field: &str, text: &Option<String>, default: i64| match text
         .as_deref()

@@ -117,11 +117,13 @@ async fn shown(door: &Door, token: &str) -> Result<HttpResponse, Problem> {
     let subject = match link::open(&door.store, door.sources.key(), Sort::Report, token, now).await? {
         Opened::Subject(subject) => subject,
         Opened::Expired => {
-            let text = "Links to reports hold for some time only. Please ask whoever sent it to you for a new one.";
+            let text =
+                "Links to reports hold for some time only. Please ask whoever sent it to you for a new one.";
             return Ok(said(StatusCode::GONE, "This link has expired", text));
         }
         Opened::Wrong => {
-            let text = "It is not complete, or it was revoked. Please ask whoever sent it to you for a new one.";
+            let text =
+                "It is not complete, or it was revoked. Please ask whoever sent it to you for a new one.";
             return Ok(said(StatusCode::NOT_FOUND, "This link does not work", text));
         }
     };
