@@ -241,6 +241,8 @@ async fn what_is_wrong_in_a_question_is_named() {
         let detail = problem(service.get(&format!("/v1/figures/cases?{query}")).await, 422).await;
         assert!(detail.contains(field), "{query}: {detail}");
     }
+    assert_eq!(service.get("/cases?agent=bot").await.status(), 200);
+    assert_eq!(service.get("/cases?bucket=lost&verdict=failed").await.status(), 422);
     let page = service.get("/cases?bucket=revenue").await;
     assert_eq!(page.status(), 422);
     assert!(page.text().await.unwrap().contains("bucket"));

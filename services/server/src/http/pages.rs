@@ -206,12 +206,9 @@ pub(super) async fn failure_cost_page(
 
 async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
-    // What is asked of a figure has days or names one; else it is the list by when cases were judged.
-    let asks = |name: &str| {
-        let names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
-        names.into_iter().any(|asked| asked == name)
-    };
-    if ["from", "to", "bucket", "after", "sort"].into_iter().any(asks) {
+    // What the list by when cases were judged cannot be asked, is asked of a figure.
+    let names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
+    if names.into_iter().any(|name| !matches!(name, "" | "customer" | "verdict" | "q")) {
         return list_cases_behind(&door, read_query(&request)?).await;
     }
     let params: web::Query<CaseParams> = web::Query(read_query(&request)?);
