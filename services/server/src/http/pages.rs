@@ -207,8 +207,8 @@ pub(super) async fn failure_cost_page(
 async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
     // What the list by when cases were judged cannot be asked, is asked of a figure.
-    let names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
-    if names.into_iter().any(|name| !matches!(name, "" | "customer" | "verdict" | "q")) {
+    let mut names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
+    if names.any(|name| !matches!(name, "" | "customer" | "verdict" | "q")) {
         return list_cases_behind(&door, read_query(&request)?).await;
     }
     let params: web::Query<CaseParams> = web::Query(read_query(&request)?);
