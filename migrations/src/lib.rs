@@ -55,6 +55,7 @@ impl MigratorTrait for Migrator {
             "0028_free",
             "0029_prices",
             "0030_repricing_and_bills",
+            "0031_figure_changes",
             "0032_levers",
         ]
     }

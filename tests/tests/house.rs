@@ -43,7 +43,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 2] = [
 ];
 
 /// One sort of library, one room.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("sea-orm", &["verdict-store", "verdict-tests"]),
     ("sea-orm-migration", &["verdict-migrations"]),
     ("async-stripe", &["verdict-billing", "verdict-stripe-double"]),
@@ -53,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("genai-prices", &["verdict-intake"]),
     ("prost", &["verdict-intake", "verdict-tests"]),
     ("askama", &["verdict-reports"]),
+    ("parquet", &["verdict-reports"]),
 ];
 
 /// Floor 0 computes; it reads and writes nothing, and takes its time from others.

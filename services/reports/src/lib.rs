@@ -1,9 +1,9 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; a provider's own bill beside them; the alerts on figures (*watch figures*); the levers (caching,
-//! routing, distillation), which read attempts and are computed beside; the explanation of a case; counting cases again under
-//! another rule or from an export;
+//! derived, tables, CSV and XLSX; recorded rows as Parquet; a provider's own bill beside them; the alerts on figures (*watch
+//! figures*); the levers (caching, routing, distillation), which read attempts and are computed beside; the explanation of a case;
+//! counting cases again under another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
@@ -18,6 +18,7 @@
 //!   seller's people either: they are left out before anything is put together.
 //! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
+mod behind;
 mod case;
 mod chart;
 mod compared;
@@ -27,6 +28,7 @@ mod export;
 mod failure_cost;
 mod levers;
 pub mod pages;
+mod parquet_file;
 mod preview;
 mod provider_bill;
 mod rate;
@@ -38,6 +40,7 @@ mod verify;
 mod watch;
 mod xlsx;
 
+pub use behind::{Asked, FIGURES};
 pub use case::{
     AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
     Explanation, HeldEpisode, explain, explain_to_customer, text as case_text,
@@ -51,6 +54,7 @@ pub use levers::{
     Assumed, Cached, Caching, Cheaper, Distillation, Levers, Model, Price, Question, Routed, Routing, levers,
     levers_text,
 };
+pub use parquet_file::{ParquetFile, ParquetFileError};
 pub use preview::{Preview, preview, previewed};
 pub use provider_bill::{
     Agreement, BillQuery, BillRow, BillView, ProviderBill, Tolerance, Unmatched, bill_csv, bill_table,

@@ -1,8 +1,10 @@
-//! The pages: each a function of its data to HTML. They need no script, and no file but [`STYLE`].
+//! The pages: each a function of its data to HTML. They need no script, and no file but [`STYLE`]; some are kept up to date by
+//! [`LIVE_SCRIPT`], and are the same without it.
 //!
 //! Templates escape whatever they show. The functions that they call (`self::…`) take references, since askama
 //! passes these.
 
+mod behind;
 mod cases;
 mod customer;
 mod failure_cost;
@@ -14,6 +16,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use behind::cases_behind;
 pub use cases::{case, cases, delivery};
 pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};
@@ -23,12 +26,17 @@ pub use parked::{Said, parked};
 pub use provider_bill::{BillFilter, provider_bill};
 pub use sources::{SourceHealth, sources};
 
+pub use askama::Error as RenderError;
+
 use askama::Template;
 use verdict_domain::money::decimal;
 use verdict_domain::time::Timestamp;
 
 /// The style sheet of all pages, which they expect at `/style.css`.
 pub const STYLE: &str = include_str!("../static/style.css");
+
+/// What keeps the parts of a page that are marked `data-live` up to date: expected at `/live.js`, it listens at `/live`.
+pub const LIVE_SCRIPT: &str = include_str!("../static/live.js");
 
 #[derive(Template)]
 #[template(path = "login.html")]

@@ -5,6 +5,7 @@ mod credits;
 mod customers;
 mod disputes;
 mod evidence;
+mod export;
 mod figures;
 mod import;
 mod invoices;
@@ -12,6 +13,7 @@ mod levers;
 mod prices;
 mod provider_bill;
 mod reconcile;
+mod reports;
 mod reprice;
 mod sources;
 
@@ -90,7 +92,7 @@ enum Command {
     #[command(subcommand)]
     ProviderBill(provider_bill::ProviderBills),
     /// Reports.
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "reports")]
     Report(Report),
     Explain(cases::Explain),
     Rejudge(cases::Rejudge),
@@ -225,6 +227,9 @@ enum Report {
     /// The models whose attempts have an unknown cost.
     UnknownCosts,
     Levers(levers::Levers),
+    Link(reports::Link),
+    /// Revokes all links to reports that were made so far.
+    RevokeLinks,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -442,6 +447,8 @@ async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
         }
         Report::ProviderBill(asked) => provider_bill::report(store, asked).await?,
         Report::Levers(command) => levers::run(config, store, command).await?,
+        Report::Link(command) => return reports::link(config, store, command).await,
+        Report::RevokeLinks => return reports::revoke_links(store).await,
         Report::UnknownCosts => {
             for model in attempts::unknown_costs(store).await? {
                 println!(

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - A message or a delivery is acknowledged only after the commit of what it brought.
-//! - Nothing answers without a key but the login page, webhooks by their signature, and a customer's own page by its link.
+//! - Nothing answers without a key but the login page, webhooks by their signature, a customer's own page and a report by their
+//!   links, the pages' style and script.
 //! - Steps are run by one loop, periodically and when nudged; whoever runs them, the result is the same.
 //! - It refuses to start on a configuration that is not safe.
 
@@ -17,10 +18,12 @@ mod contract;
 pub mod http;
 pub mod inbox;
 mod levers;
+mod link;
 mod page_link;
 pub mod prices;
 mod provider_bills;
 mod replay;
+mod report_link;
 pub mod serve;
 pub mod sources;
 pub mod worker;

@@ -3,7 +3,7 @@
 use crate::amqp::{self, Batching, Intake};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, TEST_CLOCK_SETTING};
-use crate::http::{self, Door};
+use crate::http::{self, Door, Live};
 use crate::inbox::Inbox;
 use crate::prices::LivePrices;
 use crate::sources::LiveSources;
@@ -113,8 +113,19 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let inbox = Inbox::start(store.clone(), config.quarantine());
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
-        let door =
-            Door { store, clock, prices, worker, sources, stripe_events, inbox, secure_cookies, public_url };
+        let live = Live::start(store.clone());
+        let door = Door {
+            store,
+            clock,
+            prices,
+            worker,
+            sources,
+            stripe_events,
+            inbox,
+            secure_cookies,
+            public_url,
+            live,
+        };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),
@@ -135,7 +146,8 @@ async fn ended(tasks: &mut JoinSet<()>) -> ServeError {
     }
 }
 
-async fn stopped() {
+/// Waits until the process is told to stop.
+pub(crate) async fn stopped() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

@@ -6,7 +6,7 @@ use sea_orm::{
     DbBackend, DbErr, IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait, Value,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use verdict_domain::money::{self, Money};
@@ -79,6 +79,8 @@ pub struct Store {
 pub struct Tx {
     pub(crate) tx: DatabaseTransaction,
     _turn: Option<OwnedMutexGuard<()>>,
+    /// The first step that it claimed.
+    claimed: OnceLock<String>,
 }
 
 impl Store {
@@ -133,7 +135,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: turn })
+        Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: turn, claimed: OnceLock::new() })
     }
 
     /// Begins a transaction that only reads: all that is read in it is of one moment, and no writer waits for it.
@@ -150,7 +152,7 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: None })
+        Ok(Tx { tx: self.db.begin_with_options(options).await?, _turn: None, claimed: OnceLock::new() })
     }
 
     /// Whether the database answers.
@@ -172,7 +174,13 @@ impl Tx {
             let sql = "SELECT pg_advisory_xact_lock(hashtext($1))";
             one(&self.tx, sql, [format!("verdict.{step}").into()]).await?;
         }
+        let _ = self.claimed.set(step.into());
         Ok(())
+    }
+
+    /// A step that only this transaction is in, if it claimed one.
+    pub(crate) fn claimed(&self) -> Option<&str> {
+        self.claimed.get().map(String::as_str)
     }
 }
 

@@ -11,20 +11,22 @@ pub(crate) use levels::EVER;
 pub use rebuild::{next_customer, rebuild_customer, rebuild_overall};
 
 use crate::bulk::{self, Insert, Kind};
+use crate::changes;
 use crate::connect::{Store, StoreError, Tx, all, known};
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{Bucket, Cell, Figures};
 
-/// Adds differences to the figures of customers, on all levels.
-pub async fn add(tx: &Tx, changes: BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
-    if changes.is_empty() {
+/// Adds differences to the figures of customers, on all levels, and notes that they changed.
+pub async fn add(tx: &Tx, differences: BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
+    if differences.is_empty() {
         return Ok(());
     }
+    changes::note(tx).await?;
     claim(tx).await?;
-    let cells = changes.iter().map(|((customer, cell), figures)| (customer.as_str(), cell, *figures));
+    let cells = differences.iter().map(|((customer, cell), figures)| (customer.as_str(), cell, *figures));
     let rows = levels::Rows::of(cells, |_| true)?;
-    add_to_days(tx, &changes).await?;
+    add_to_days(tx, &differences).await?;
     rows.add(tx).await?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The generation of the links to each customer's page: those of an older one are revoked.
+//! The generation of the links to each customer's page, and (with no name) of the links to reports: those of an older one are
+//! revoked.
 
 use crate::connect::{Store, StoreError, one};
 

@@ -40,7 +40,8 @@ fn scope_of(path: &str) -> Option<&'static str> {
         "attempts" | "litellm" | "traces" => "ingest",
         "resolutions" => "resolve",
         "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",
-        "cases" | "chain" | "deliveries" | "provider-bills" | "reconciliation" | "reports" => "report",
+        "cases" | "chain" | "deliveries" | "export" | "figures" | "provider-bills" | "reconciliation"
+        | "reports" => "report",
         "alerts" | "parked" | "prices" | "quarantine" | "sources" | "test-clock" => "admin",
         "status" => return None,
         _ => panic!("{path} is new: say here which scope it needs"),

@@ -1,25 +1,44 @@
 //! The page of the failure-cost report.
 
-use super::{currency_name, exact, grouped};
+use super::{currency_name, encoded, exact, grouped};
+use crate::behind::Asked;
 use crate::chart::{Chart, MOST_DAYS};
 use crate::failure_cost::{FailureCost, GROUPINGS, Row};
 use crate::rate::Rate;
 use crate::text::rounded;
 use askama::Template;
 use verdict_domain::money::divide_half_away;
+use verdict_domain::time::{day_text, parse_day};
 use verdict_store::attempts::UnknownCost;
+use verdict_store::figures::{CaseBehind, Slice};
 
 /// What the report was asked for: the form shows it again, the links repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// The first UTC day, such as `2026-10-01`.
-    pub from: String,
-    /// The first UTC day after.
-    pub to: String,
+    /// Of which figures.
+    pub of: Slice,
     /// The name of the grouping.
     pub by: String,
-    /// One customer, or all.
-    pub customer: Option<String>,
+    /// For somebody who sees this one view and nothing else: without links and forms.
+    pub is_shared: bool,
+}
+
+impl Filter {
+    /// What is asked for beside days and customer: name and value.
+    fn narrowed(&self) -> Vec<(&'static str, &str)> {
+        let of = &self.of;
+        let said =
+            [("agent", &of.agent), ("provider", &of.provider), ("model", &of.model), ("action", &of.action)];
+        said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+    }
+
+    /// The query of the same with another grouping.
+    fn query(&self, by: &str) -> String {
+        let customer = self.of.customer.as_deref().map(|customer| ("customer", customer));
+        let more = customer.into_iter().chain(self.narrowed());
+        let more: String = more.map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
+        format!("from={}&to={}&by={}{more}", day_text(self.of.from), day_text(self.of.to), encoded(by))
+    }
 }
 
 #[derive(Template)]
@@ -30,17 +49,19 @@ struct Page<'a> {
     unknown: &'a [UnknownCost],
     currencies: Vec<InCurrency<'a>>,
     losses: Vec<Loss<'a>>,
+    dearest: &'a [CaseBehind],
     columns: &'static [Column],
     groupings: Vec<&'static str>,
 }
 
 /// The failure-cost report: `trend` is the same by day, `reasons` the same by reason, `unknown` whatever has no
-/// price, on any day and of any customer.
+/// price, on any day and of any customer, `dearest` the lost cases that cost most.
 pub fn failure_cost(
     report: &FailureCost,
     trend: &FailureCost,
     reasons: &FailureCost,
     unknown: &[UnknownCost],
+    dearest: &[CaseBehind],
     filter: &Filter,
 ) -> Result<String, askama::Error> {
     let currencies = report.totals.iter().map(|row| InCurrency {
@@ -55,6 +76,7 @@ pub fn failure_cost(
         unknown,
         currencies: currencies.collect(),
         losses: losses(reasons),
+        dearest,
         columns: &COLUMNS,
         groupings: GROUPINGS.iter().map(|(name, _)| *name).collect(),
     };
@@ -64,6 +86,60 @@ pub fn failure_cost(
 impl Page<'_> {
     fn key<'a>(&self, row: &'a Row) -> &'a str {
         if self.report.by == "reason" { reason_text(&row.key) } else { &row.key }
+    }
+
+    /// The cases behind a figure of the report, as an address.
+    fn cases(&self, figure: &'static str, currency: &str) -> String {
+        let currency = Some(currency.to_string());
+        format!("/cases?{}", Asked { figure, currency, ..Asked::of(self.filter.of.clone()) }.query())
+    }
+
+    /// All lost cases.
+    fn lost_cases(&self) -> String {
+        format!("/cases?{}", Asked { figure: "lost", ..Asked::of(self.filter.of.clone()) }.query())
+    }
+
+    /// Those behind what was lost for a reason.
+    fn cases_of_reason(&self, figure: &'static str, row: &Row) -> String {
+        let of = self.filter.of.clone();
+        let (currency, reason) = (Some(row.currency.clone()), Some(row.key.clone()));
+        format!("/cases?{}", Asked { figure, currency, reason, ..Asked::of(of) }.query())
+    }
+
+    /// What is behind a cell of the table; nothing is behind one without a value.
+    fn behind(&self, column: &Column, row: &Row) -> Option<String> {
+        let figure = match column.heading {
+            "all" | "cost unknown" | "total" | "cost per resolution" | "profit per attempt" => "cost",
+            "retries" => "retry",
+            "success" => "decided",
+            "revenue" => return (!self.filter.is_shared).then(|| "/invoices".into()),
+            name => Asked::figure(name).ok()?,
+        };
+        if self.filter.is_shared || column.text(row) == "–" {
+            return None;
+        }
+        let mut asked =
+            Asked { figure, currency: Some(row.currency.clone()), ..Asked::of(self.filter.of.clone()) };
+        if row.key != "total" || self.report.rows.iter().any(|other| std::ptr::eq(other, row)) {
+            let (of, key) = (&mut asked.of, Some(row.key.clone()));
+            match self.report.by.as_str() {
+                "customer" => of.customer = key,
+                "agent" => of.agent = key,
+                "provider" => of.provider = key,
+                "model" => of.model = key,
+                "action" => of.action = key,
+                "reason" => asked.reason = key,
+                _ => {
+                    let day = parse_day(&row.key)?;
+                    (of.from, of.to) = (day, day + 1);
+                }
+            }
+        }
+        // Averages and rates are of all currencies of their group.
+        if matches!(column.heading, "success") {
+            asked.currency = None;
+        }
+        Some(format!("/cases?{}", asked.query()))
     }
 }
 
@@ -81,6 +157,8 @@ struct Tile {
     definition: &'static str,
     value: String,
     note: String,
+    /// The figure whose cases are behind it; empty where no cases are.
+    behind: &'static str,
 }
 
 impl Tile {
@@ -104,8 +182,15 @@ fn tiles(row: &Row) -> Vec<Tile> {
             definition: REVENUE,
             value: money(Some(row.revenue_nanos)),
             note: String::new(),
+            behind: "revenue",
         },
-        Tile { label: "Cost", definition: COST, value: money(Some(row.cost_nanos)), note: String::new() },
+        Tile {
+            label: "Cost",
+            definition: COST,
+            value: money(Some(row.cost_nanos)),
+            note: String::new(),
+            behind: "cost",
+        },
         Tile {
             label: "Margin",
             definition: MARGIN,
@@ -114,18 +199,21 @@ fn tiles(row: &Row) -> Vec<Tile> {
                 || unless(row.margin_nanos, "money is in more than one currency"),
                 |nanos| format!("{} for each attempt", rounded(nanos, &row.currency)),
             ),
+            behind: "",
         },
         Tile {
             label: "Cost of failures",
             definition: "Lost and retries together.",
             value: money(i64::try_from(failures).ok()),
             note: part.map_or("no cost".into(), |part| format!("{part} of cost")),
+            behind: "failures",
         },
         Tile {
             label: "Cost per resolution",
             definition: PER_RESOLUTION,
             value: money(row.cost_per_resolution_nanos),
             note: unless(row.cost_per_resolution_nanos, "no cost, or no resolution"),
+            behind: "cost",
         },
     ]
 }

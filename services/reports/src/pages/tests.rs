@@ -5,28 +5,36 @@ mod provider_bill;
 mod sources;
 
 use super::*;
+use crate::behind::Asked;
 use crate::{FailureCost, Row};
 use std::collections::BTreeMap;
 use std::path::Path;
 use verdict_domain::contract::{BillTo, StripeTerms};
+use verdict_domain::economics::Figures;
 use verdict_domain::invoice::{self, Line};
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::{Currency, Money};
 use verdict_domain::period::Period;
 use verdict_domain::pricing::Item;
-use verdict_domain::time::day_text;
+use verdict_domain::time::{day_text, parse_day};
 use verdict_store::attempts::UnknownCost;
 use verdict_store::cases::CaseKey;
+use verdict_store::figures::{CaseBehind, Slice, Total};
 use verdict_store::invoices::{Invoice, Kind, State};
 use verdict_store::ledger::Charge;
 use verdict_store::parked::{Listed, Origin, Parked};
 
 const HOSTILE: &str = r#"<script>alert("1")</script>' onclick='x' & "#;
 
+/// The page but for the one script that it may have.
+fn without_ours(html: &str) -> String {
+    html.replacen(r#"<script src="/live.js" defer></script>"#, "", 1)
+}
+
 /// No tag, and no attribute, of a hostile string is left.
 fn assert_escaped(html: &str) {
     assert!(html.contains("&#60;script&#62;"), "it is not shown at all");
-    assert!(!html.contains("<script"));
+    assert!(!without_ours(html).contains("<script"));
     assert!(!html.contains("' onclick"));
     assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
 }
@@ -36,12 +44,64 @@ fn report(by: &str, rows: Vec<Row>, totals: Vec<Row>) -> FailureCost {
 }
 
 fn filter(by: &str, customer: Option<&str>) -> Filter {
-    Filter {
-        from: "2026-10-01".into(),
-        to: "2026-11-01".into(),
-        by: by.into(),
-        customer: customer.map(str::to_string),
+    let (from, to) = (parse_day("2026-10-01").unwrap(), parse_day("2026-11-01").unwrap());
+    let of = Slice { from, to, customer: customer.map(str::to_string), ..Slice::default() };
+    Filter { of, by: by.into(), is_shared: false }
+}
+
+/// A lost case.
+fn behind(case: &str) -> CaseBehind {
+    let figures = Figures { attempts: 3, unknown_costs: 1, cost_nanos: 1_234_500_000, ..Figures::default() };
+    CaseBehind {
+        key: CaseKey { customer: "acme".into(), case: case.into() },
+        verdict: "failed".into(),
+        day: 20_730,
+        figures: BTreeMap::from([("USD".to_string(), figures)]),
+        whole_cost_nanos: 2_000_000_000,
     }
+}
+
+fn page_of_cases(case: &str, figure: &'static str, after: Option<&str>) -> String {
+    let of = filter("customer", Some(case)).of;
+    let asked = Asked { figure, reason: Some(case.into()), ..Asked::of(of) };
+    let cases = [behind(case), behind("T-1")];
+    let total = Total { figures: cases[0].figures.clone(), cases: Some(2) };
+    cases_behind(&asked, &total, &cases, after, false).unwrap()
+}
+
+#[test]
+fn the_cases_behind_a_figure_say_what_they_add_to_it() {
+    let html = page_of_cases(HOSTILE, "lost", Some(HOSTILE));
+    assert_escaped(&html);
+    for text in [
+        "<strong>1.2345</strong>",
+        ">First page</a>",
+        r#"rel="next">Older</a>"#,
+        "2 of them",
+        r#"href="/cases/acme/T-1""#,
+    ] {
+        assert!(html.contains(text), "{text}\n{html}");
+    }
+    let html = page_of_cases("T-2", "failed", None);
+    assert!(html.contains("<strong>0</strong>") && !html.contains("Older") && !html.contains("cost unknown"));
+}
+
+#[test]
+fn a_shared_report_leads_nowhere() {
+    let row = Row {
+        key: "acme".into(),
+        currency: "USD".into(),
+        attempts: 2,
+        lost_nanos: 5,
+        cost_nanos: 5,
+        ..Row::default()
+    };
+    let all = report("customer", vec![row.clone()], vec![Row { key: "total".into(), ..row }]);
+    let shared = Filter { is_shared: true, ..filter("customer", None) };
+    let html = failure_cost(&all, &all, &all, &[], &[], &shared).unwrap();
+    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(links, ["/style.css", "#main"], "{html}");
+    assert!(!html.contains("<form") && !html.contains("<script"));
 }
 
 #[test]
@@ -73,7 +133,7 @@ fn message_escapes() {
 fn failure_cost_without_data() {
     for by in ["customer", "agent", "model", "reason", "day"] {
         let none = report(by, Vec::new(), Vec::new());
-        let html = failure_cost(&none, &none, &none, &[], &filter(by, None)).unwrap();
+        let html = failure_cost(&none, &none, &none, &[], &[], &filter(by, None)).unwrap();
         assert!(html.contains("No attempts, outcomes or charges in these days."));
         assert!(html.contains(&format!("<option selected>{by}</option>")));
         assert!(!html.contains("<svg") && !html.contains("<table"));
@@ -93,10 +153,12 @@ fn failure_cost_escapes_and_encodes() {
         model: HOSTILE.into(),
         attempts: 1,
     };
-    let html = failure_cost(&rows, &days, &rows, &[unknown], &filter("model", Some(HOSTILE))).unwrap();
+    let html =
+        failure_cost(&rows, &days, &rows, &[unknown], &[behind(HOSTILE)], &filter("model", Some(HOSTILE)))
+            .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
-    assert!(html.contains("&amp;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&amp;format=csv"));
+    assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&amp;format=csv"));
 }
 
 #[test]
@@ -118,19 +180,19 @@ fn failure_cost_shows_each_currency_by_itself() {
         Row { currency: "EUR".into(), key: "total".into(), revenue_nanos: -2_500_000_000, ..Row::default() };
     let uncovered = Row { currency: "XXX".into(), key: "total".into(), confirmed: 3, ..Row::default() };
     let all = report("customer", vec![dollars.clone()], vec![euros, dollars, uncovered]);
-    let html = failure_cost(&all, &all, &all, &[], &filter("customer", None)).unwrap();
+    let html = failure_cost(&all, &all, &all, &[], &[], &filter("customer", None)).unwrap();
     for text in [
         "Cost unknown for 12 attempts: not in the sums.",
         "33.3 % of cost",
-        "<small>won</small> 1.000000001</span>",
-        "<strong>1.500000001</strong>",
-        r#"<dd class="figure negative">-2.5000 <small>EUR</small></dd>"#,
+        ">1.000000001</a></span>",
+        ">1.500000001</a></strong>",
+        r#"<dd class="figure negative"><a href="/invoices">-2.5000</a> <small>EUR</small></dd>"#,
         "<h2>no contract</h2>",
         "money is in more than one currency",
     ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
-    assert!(!html.contains("XXX"));
+    assert!(!html.replace("currency=XXX", "").contains("XXX"));
 }
 
 #[test]
@@ -153,7 +215,7 @@ fn failure_cost_survives_the_greatest_sums() {
     };
     for nanos in [i64::MIN, -1, 0, 1, i64::MAX] {
         let all = report("day", vec![row("2026-10-01", nanos)], vec![row("total", nanos)]);
-        failure_cost(&all, &all, &all, &[], &filter("day", None)).unwrap();
+        failure_cost(&all, &all, &all, &[], &[], &filter("day", None)).unwrap();
     }
 }
 
@@ -295,8 +357,9 @@ fn parked_shows_the_beginning_of_any_bytes() {
 }
 
 #[test]
-fn pages_run_no_script_and_load_nothing_else() {
+fn pages_run_no_script_but_ours_and_load_nothing_else() {
     for (name, html) in sample() {
+        let html = without_ours(&html);
         for forbidden in ["<script", "style=", "http:", "https:", "onclick", "@import"] {
             assert!(!html.contains(forbidden), "{name}: {forbidden}");
         }
@@ -320,6 +383,7 @@ fn pages_can_be_looked_at() {
 fn sample() -> Vec<(String, String)> {
     let mut pages = vec![
         ("login".to_string(), login(None).unwrap()),
+        ("cases_behind".to_string(), page_of_cases("T-48120", "lost", Some("[1]"))),
         ("login_error".to_string(), login(Some("That key is not known, or it was revoked.")).unwrap()),
         ("message".to_string(), message("No such page", "There is nothing at this address.").unwrap()),
     ];
@@ -335,11 +399,19 @@ fn sample() -> Vec<(String, String)> {
         unknown("acme", "self-hosted", "llama-4-scout", 87),
     ];
     for by in ["customer", "agent", "model", "reason", "day"] {
-        let html = failure_cost(&month(by), &trend, &reasons, &unknown, &filter(by, None)).unwrap();
+        let html = failure_cost(
+            &month(by),
+            &trend,
+            &reasons,
+            &unknown,
+            &[behind("T-48120"), behind("T-48137")],
+            &filter(by, None),
+        )
+        .unwrap();
         pages.push((format!("failure_cost_by_{by}"), html));
     }
     let none = report("customer", Vec::new(), Vec::new());
-    let html = failure_cost(&none, &none, &none, &[], &filter("customer", Some("nobody"))).unwrap();
+    let html = failure_cost(&none, &none, &none, &[], &[], &filter("customer", Some("nobody"))).unwrap();
     pages.push(("failure_cost_empty".to_string(), html));
 
     let mut charges: Vec<Charge> = (0..40_i64)

@@ -1,6 +1,6 @@
 //! `verdict explain`, `rejudge`, `export` and `recount`.
 
-use super::{Outcome, day};
+use super::{Outcome, day, export};
 use crate::clock::wall_clock;
 use crate::config::{TEST_CLOCK_SETTING, parse_start};
 use crate::contract::{self, Format};
@@ -96,6 +96,7 @@ pub(super) enum Export {
         #[arg(long, value_name = "FILE")]
         out: Option<String>,
     },
+    Facts(export::Facts),
 }
 
 /// Counts an export again from its facts, by itself: without configuration, database or network.
@@ -148,7 +149,10 @@ pub(super) async fn rejudge(store: &Store, command: Rejudge) -> Outcome {
 }
 
 pub(super) async fn export(store: &Store, command: Export) -> Outcome {
-    let Export::Cases { customer, days, out } = command;
+    let (customer, days, out) = match command {
+        Export::Cases { customer, days, out } => (customer, days, out),
+        Export::Facts(facts) => return export::facts(store, facts).await,
+    };
     let (bounds, now) = (days.bounds()?, days.now(store).await?);
     let output: Box<dyn Write> = match &out {
         Some(file) => Box::new(File::create(file).map_err(|error| format!("--out: {file}: {error}"))?),

@@ -3,11 +3,12 @@
 use super::{Outcome, cases};
 use crate::clock::{Clock, wall_clock};
 use crate::config::Config;
-use crate::page_link::{DAYS, has_contract, link_key, make_link};
+use crate::link::{self, Sort, link_key};
+use crate::page_link::{DAYS, has_contract, make_link};
 use clap::{Args, Subcommand};
 use verdict_billing::link_customer;
 use verdict_domain::money::minor_decimal;
-use verdict_store::{Store, page_links};
+use verdict_store::Store;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Customers {
@@ -51,7 +52,7 @@ pub(super) async fn run(config: &Config, store: &Store, command: Customers) -> O
             if !has_contract(store, &customer).await? {
                 return Err(format!("customer: `{customer}` has no contract").into());
             }
-            page_links::raise_generation(store, &customer).await?;
+            link::revoke(store, Sort::CustomerPage, &customer).await?;
             println!("all links to the page of `{customer}` that were made before are revoked");
         }
     }

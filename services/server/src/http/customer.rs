@@ -6,7 +6,8 @@ use super::access::{Caller, Scope};
 use super::billing::LineBody;
 use super::pages::page;
 use super::problem::{Problem, ProblemBody};
-use crate::page_link::{DAYS, NoLink, Opened, make_link, open_link};
+use crate::link::{self, NoLink, Opened, Sort};
+use crate::page_link::{DAYS, make_link};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     self, CONTENT_DISPOSITION, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
@@ -231,7 +232,7 @@ impl ResponseError for Refused {
 type Page = Result<HttpResponse, Refused>;
 
 /// No search engine is to know of it.
-fn unindexed(mut response: HttpResponse) -> HttpResponse {
+pub(super) fn unindexed(mut response: HttpResponse) -> HttpResponse {
     let name = HeaderName::from_static("x-robots-tag");
     response.headers_mut().insert(name, HeaderValue::from_static("noindex, nofollow"));
     response
@@ -245,8 +246,8 @@ fn shown<E: fmt::Display>(html: Result<String, E>) -> Page {
 /// Whose page a token opens, and where it is.
 async fn opened(door: &Door, token: &str) -> Result<(String, At), Refused> {
     let now = door.clock.now();
-    match open_link(&door.store, door.sources.key(), token, now).await? {
-        Opened::Page(customer) => {
+    match link::open(&door.store, door.sources.key(), Sort::CustomerPage, token, now).await? {
+        Opened::Subject(customer) => {
             let name = name(door, &customer).await?.unwrap_or_else(|| customer.clone());
             Ok((customer, At { base: format!("/c/{token}"), name }))
         }

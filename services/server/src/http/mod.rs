@@ -1,6 +1,7 @@
 //! The HTTP door: routes, and what all handlers share.
 
 mod access;
+mod behind;
 mod billing;
 mod cases;
 mod credits;
@@ -8,15 +9,18 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod export;
 mod levers;
 mod litellm;
+mod live;
 mod operations;
 mod pages;
 mod prices;
 mod problem;
 mod provider_bills;
 mod reconcile;
-mod reports;
+pub(crate) mod reports;
+mod shared;
 mod sources;
 mod stripe;
 mod traces;
@@ -24,6 +28,7 @@ mod void;
 mod webhooks;
 
 pub use access::{Scope, new_key};
+pub use live::Live;
 
 use crate::clock::Clock;
 use crate::inbox::Inbox;
@@ -61,6 +66,8 @@ pub struct Door {
     pub secure_cookies: bool,
     /// Where others reach the service, if that is configured.
     pub public_url: Option<String>,
+    /// Who is told when figures have changed.
+    pub live: Live,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -133,6 +140,9 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(provider_bills::post_provider_bill)
         .service(provider_bills::get_provider_bill)
         .service(levers::get_levers)
+        .service(shared::make_report_link)
+        .service(export::get_rows)
+        .service(behind::get_cases)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)
@@ -173,6 +183,7 @@ pub async fn listen(address: SocketAddr, door: Door) -> std::io::Result<()> {
         app.configure(webhooks::probes)
             .configure(pages::routes)
             .configure(customer::pages)
+            .configure(shared::pages)
             .default_service(web::to(problem::not_found))
             .wrap_fn(|request, service| {
                 let has_nul = request.uri().to_string().contains("%00");

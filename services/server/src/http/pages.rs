@@ -2,7 +2,9 @@
 
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
+use super::behind::{self, BehindParams, Found};
 use super::cases::{self, CaseParams, SHOWN_CASES};
+use super::live;
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
 use super::reports::{ReportParams, query};
@@ -13,17 +15,19 @@ use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
-use verdict_domain::time::day_text;
-use verdict_reports::Query;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
-use verdict_store::figures::GroupBy;
+use verdict_reports::{Asked, Query};
+use verdict_store::figures::{self, GroupBy};
 use verdict_store::{
-    alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine, status,
+    StoreError, alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine,
+    status,
 };
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
 const SHOWN_INVOICES: u32 = 200;
+/// Lost cases on the page of the failure-cost report.
+const DEAREST_CASES: u32 = 10;
 const SHOWN_PARKED: u32 = 200;
 const SHOWN_PROVIDERS: u32 = 200;
 
@@ -35,6 +39,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/login", web::post().to(login))
         .route("/logout", web::post().to(logout))
         .route("/style.css", web::get().to(style))
+        .route("/live.js", web::get().to(live_script))
+        .route("/live", web::get().to(live::stream))
         .route("/openapi.json", web::get().to(openapi))
         .route("/reports/failure-cost", web::get().to(failure_cost))
         .route("/reports/provider-bill", web::get().to(provider_bill))
@@ -86,14 +92,19 @@ type Page = Result<HttpResponse, PageProblem>;
 /// Who calls, or the way to the login.
 type Login = Result<Caller, Problem>;
 
+/// No scripts, nothing from elsewhere, in nobody's frame.
+const STILL: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The same, but for our own script, which asks nobody else.
+const LIVE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+                    base-uri 'none'; frame-ancestors 'none'";
+
+/// A page, in no cache.
 pub(super) fn page(status: StatusCode, html: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.content_type("text/html; charset=utf-8");
-    // No scripts, nothing from elsewhere, in nobody's frame, in no cache.
-    let policy =
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let headers: [(HeaderName, &'static str); 4] = [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, STILL),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
@@ -113,6 +124,13 @@ fn shown<E: fmt::Display>(html: Result<String, E>) -> Page {
     }
 }
 
+/// A page with `/live.js`: what it marks `data-live` is kept up to date.
+fn shown_live<E: fmt::Display>(html: Result<String, E>) -> Page {
+    let mut response = shown(html)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIVE));
+    Ok(response)
+}
+
 async fn home() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, "/reports/failure-cost")).finish()
 }
@@ -122,6 +140,14 @@ async fn style() -> HttpResponse {
         .content_type("text/css; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "max-age=300"))
         .body(pages::STYLE)
+}
+
+async fn live_script() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/javascript; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "max-age=300"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(pages::LIVE_SCRIPT)
 }
 
 /// The description of the API.
@@ -157,18 +183,7 @@ async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
-    let by = |by: GroupBy| Query { by, ..query.clone() };
-    let report = verdict_reports::failure_cost(&door.store, &query).await?;
-    let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
-    let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
-    let unknown = attempts::unknown_costs(&door.store).await?;
-    let filter = Filter {
-        from: day_text(query.of.from),
-        to: day_text(query.of.to),
-        by: report.by.clone(),
-        customer: query.of.customer.clone(),
-    };
-    shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
+    shown_live(failure_cost_page(&door, &query, false).await?)
 }
 
 async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<BillParams>) -> Page {
@@ -183,11 +198,51 @@ async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
     shown(pages::levers(crate::levers::last(&door.store).await?.as_ref()))
 }
 
-async fn list_cases(login: Login, door: web::Data<Door>, params: web::Query<CaseParams>) -> Page {
+/// The page of the failure-cost report; `shared`: for somebody who sees this one view and nothing else.
+pub(super) async fn failure_cost_page(
+    door: &Door,
+    query: &Query,
+    is_shared: bool,
+) -> Result<Result<String, pages::RenderError>, StoreError> {
+    let by = |by: GroupBy| Query { by, ..query.clone() };
+    let report = verdict_reports::failure_cost(&door.store, query).await?;
+    let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
+    let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
+    // They are of all days and customers, which is more than what is shared.
+    let unknown = if is_shared { Vec::new() } else { attempts::unknown_costs(&door.store).await? };
+    let dearest = match is_shared {
+        true => Vec::new(),
+        false => {
+            let lost = Asked { figure: "lost", ..Asked::of(query.of.clone()) };
+            figures::cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
+        }
+    };
+    let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared };
+    Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &dearest, &filter))
+}
+
+async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
+    // What the list by when cases were judged cannot be asked, is asked of a figure.
+    let mut names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
+    if names.any(|name| !matches!(name, "" | "customer" | "verdict" | "q")) {
+        return list_cases_behind(&door, read_query(&request)?).await;
+    }
+    let params: web::Query<CaseParams> = web::Query(read_query(&request)?);
     let filter = cases::filter(params.into_inner()).map_err(Problem::unprocessable)?;
     let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
     shown(pages::cases(&listed, &filter, SHOWN_CASES))
+}
+
+fn read_query<T: serde::de::DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
+    let read = web::Query::<T>::from_query(request.query_string());
+    Ok(read.map_err(|error| Problem::unprocessable(format!("query: {error}")))?.into_inner())
+}
+
+async fn list_cases_behind(door: &Door, params: BehindParams) -> Page {
+    let (asked, after) = behind::asked(params, door.clock.now()).map_err(Problem::unprocessable)?;
+    let Found { total, cases, next } = behind::found(door, &asked, after.as_ref()).await?;
+    shown(pages::cases_behind(&asked, &total, &cases, next.as_deref(), after.is_none()))
 }
 
 async fn show_case(login: Login, door: web::Data<Door>, path: web::Path<(String, String)>) -> Page {

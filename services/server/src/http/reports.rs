@@ -13,9 +13,9 @@ use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
 /// What to report.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReportParams {
+pub(crate) struct ReportParams {
     /// The first UTC day, such as 2026-10-01. Default: the first of this month.
     pub from: Option<String>,
     /// The first UTC day after. Default: tomorrow.
@@ -86,19 +86,24 @@ pub(super) async fn failure_cost(
     caller.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
     let report = verdict_reports::failure_cost(&door.store, &query).await?;
-    match params.format.as_deref() {
+    answer(&report, params.format.as_deref())
+}
+
+/// A report in a format.
+pub(super) fn answer(report: &FailureCost, format: Option<&str>) -> Result<HttpResponse, Problem> {
+    match format {
         None | Some("" | "json") => Ok(HttpResponse::Ok().json(report)),
         Some("csv") => {
             let name = format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.from, report.to);
             let response = HttpResponse::Ok()
                 .content_type("text/csv; charset=utf-8")
                 .insert_header(("Content-Disposition", name))
-                .body(csv(&report));
+                .body(csv(report));
             Ok(response)
         }
         Some("xlsx") => {
             let name = format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.from, report.to);
-            let workbook = xlsx(&report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let workbook = xlsx(report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let response = HttpResponse::Ok()
                 .content_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
                 .insert_header(("Content-Disposition", name))
