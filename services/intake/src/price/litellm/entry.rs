@@ -315,8 +315,8 @@ impl Entry {
         let ours = of_list.map_or_else(|| names::provider(&family), |(ours, _)| (*ours).to_string());
         // `azure/gpt-4o` is azure's gpt-4o; what follows may have more parts, as regions do.
         let own = |prefix: &str| {
-            let prefix = prefix.to_ascii_lowercase().replace('-', "_");
-            prefix == family || names::provider(&prefix) == ours || prefix == ours
+            let prefix = prefix.to_ascii_lowercase();
+            [&family, &ours, &family.replace('_', "-")].contains(&&prefix) || names::provider(&prefix) == ours
         };
         let model = match name.split_once('/') {
             Some((prefix, model)) if own(prefix) => model,
