@@ -57,6 +57,9 @@ enum Said {
 
 type Level = [Said; 6];
 
+/// Prices by the size of the input above which they hold; the first ones hold for all.
+type Levels = Vec<(Option<i64>, Level)>;
+
 /// A model's prices.
 pub(super) struct Entry {
     pub name: String,
@@ -125,7 +128,7 @@ impl Fields<'_> {
     }
 
     /// The prices of a service, by the size above which they hold.
-    fn levels(&self, service: &str) -> Result<Vec<(Option<i64>, Level)>, String> {
+    fn levels(&self, service: &str) -> Result<Levels, String> {
         let mut level = [Said::Nothing; 6];
         let mut levels = Vec::new();
         let thresholds = self.thresholds(service)?;
@@ -151,7 +154,7 @@ impl Fields<'_> {
     }
 
     /// The steps of `tiered_pricing`, each with a range of input sizes: the first number is excluded, the second included.
-    fn tiers(&self) -> Result<Option<Vec<(Option<i64>, Level)>>, String> {
+    fn tiers(&self) -> Result<Option<Levels>, String> {
         let Some(raw) = self.0.get("tiered_pricing") else { return Ok(None) };
         let tiers: Vec<BTreeMap<String, &RawValue>> =
             serde_json::from_str(raw.get()).map_err(|error| format!("tiered_pricing: {error}"))?;
