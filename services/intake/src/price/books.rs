@@ -102,7 +102,7 @@ async fn overrides(store: &Store) -> Result<Vec<prices::Override>, StoreError> {
 
 /// The prices in force now.
 pub async fn open_active(store: &Store) -> Result<PriceBook, BookError> {
-    Ok(refreshed(store, None, &prices::state(store).await?).await?)
+    refreshed(store, None, &prices::state(store).await?).await
 }
 
 /// The prices of a state; `before` is what is held, whose book need not be read again if it is the same.

@@ -148,11 +148,14 @@ pub fn tell_override(stored: &Override) -> OverrideRequest {
     }
 }
 
+/// An override, and its prices as a card.
+type Row = (Override, Option<Arc<Card>>);
+
 /// The overrides, found by model.
 #[derive(Default)]
 pub(super) struct Overrides {
     /// By provider and model in lower case, in the order in which they were recorded.
-    by_model: HashMap<(String, String), Vec<(Override, Option<Arc<Card>>)>>,
+    by_model: HashMap<(String, String), Vec<Row>>,
 }
 
 impl Overrides {
@@ -181,8 +184,7 @@ impl Overrides {
         let recorded = self.by_model.get(&(provider.to_ascii_lowercase(), model.to_ascii_lowercase()))?;
         let in_force = |row: &Override| row.tier == tier && row.from <= at && row.to.is_none_or(|to| at < to);
         let last = |of: Option<&str>| {
-            let row =
-                |(row, _): &&(Override, Option<Arc<Card>>)| row.customer.as_deref() == of && in_force(row);
+            let row = |(row, _): &&Row| row.customer.as_deref() == of && in_force(row);
             let (row, card) = recorded.iter().rev().find(row)?;
             card.as_ref().map(|card| (row.id.as_str(), card))
         };

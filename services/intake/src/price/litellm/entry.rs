@@ -57,6 +57,9 @@ enum Said {
 
 type Level = [Said; 6];
 
+/// Prices by the size of the input above which they hold; the first ones hold for all.
+type Levels = Vec<(Option<i64>, Level)>;
+
 /// A model's prices.
 pub(super) struct Entry {
     pub name: String,
@@ -125,7 +128,7 @@ impl Fields<'_> {
     }
 
     /// The prices of a service, by the size above which they hold.
-    fn levels(&self, service: &str) -> Result<Vec<(Option<i64>, Level)>, String> {
+    fn levels(&self, service: &str) -> Result<Levels, String> {
         let mut level = [Said::Nothing; 6];
         let mut levels = Vec::new();
         let thresholds = self.thresholds(service)?;
@@ -151,7 +154,7 @@ impl Fields<'_> {
     }
 
     /// The steps of `tiered_pricing`, each with a range of input sizes: the first number is excluded, the second included.
-    fn tiers(&self) -> Result<Option<Vec<(Option<i64>, Level)>>, String> {
+    fn tiers(&self) -> Result<Option<Levels>, String> {
         let Some(raw) = self.0.get("tiered_pricing") else { return Ok(None) };
         let tiers: Vec<BTreeMap<String, &RawValue>> =
             serde_json::from_str(raw.get()).map_err(|error| format!("tiered_pricing: {error}"))?;
@@ -315,8 +318,8 @@ impl Entry {
         let ours = of_list.map_or_else(|| names::provider(&family), |(ours, _)| (*ours).to_string());
         // `azure/gpt-4o` is azure's gpt-4o; what follows may have more parts, as regions do.
         let own = |prefix: &str| {
-            let prefix = prefix.to_ascii_lowercase().replace('-', "_");
-            prefix == family || names::provider(&prefix) == ours || prefix == ours
+            let prefix = prefix.to_ascii_lowercase();
+            [&family, &ours, &family.replace('_', "-")].contains(&&prefix) || names::provider(&prefix) == ours
         };
         let model = match name.split_once('/') {
             Some((prefix, model)) if own(prefix) => model,
