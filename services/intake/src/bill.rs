@@ -137,6 +137,9 @@ impl BillColumns {
     }
 }
 
+/// A UTC day, a model (empty: none, or all) and a currency.
+type Key = (i64, String, String);
+
 /// What a bill says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillFile {
@@ -149,7 +152,7 @@ pub struct BillFile {
     /// Rows that say none (a bucket of OpenAI's without an amount), or are not to be taken.
     pub left: u64,
     /// By UTC day, model (empty: of none, or of all) and currency: the sum in nanos, and of how many rows.
-    pub amounts: BTreeMap<(i64, String, String), (i64, i64)>,
+    pub amounts: BTreeMap<Key, (i64, i64)>,
 }
 
 /// Why a bill cannot be read.
@@ -321,7 +324,7 @@ impl Plan {
     }
 
     /// What a row says; `None` where it says nothing, or is not to be taken.
-    fn read(&self, record: &Record) -> Result<Option<((i64, String, String), i64)>, String> {
+    fn read(&self, record: &Record) -> Result<Option<(Key, i64)>, String> {
         if record.is_cut() {
             return Err("is too long (is a quotation mark without its other one?)".into());
         }
