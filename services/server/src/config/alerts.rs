@@ -134,7 +134,7 @@ pub(super) fn amount(name: &str, text: &str) -> Result<Money, ConfigError> {
 /// A whole number, or `off`.
 fn number_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "it is neither a whole number nor `off`")]
     enum Written {
         Number(i64),
         Text(String),
