@@ -53,9 +53,9 @@ fn free(reasons: &[(&str, i64)]) -> BTreeMap<String, i64> {
 /// Why the last charge of a case is free, and what the sentence of its last episode says of it.
 async fn why(service: &Service, case: &str) -> (Option<String>, String) {
     let told = service.get_json(&format!("/v1/cases/acme/{case}")).await;
-    let charges = told["billed"].as_array().unwrap().iter().filter(|row| row["entry"] == "charge");
+    let mut charges = told["billed"].as_array().unwrap().iter().filter(|row| row["entry"] == "charge");
     let episode = told["episodes"].as_array().unwrap().last().unwrap();
-    let free = charges.last().unwrap()["free"].as_str().map(String::from);
+    let free = charges.next_back().unwrap()["free"].as_str().map(String::from);
     (free, episode["sentence"].as_str().unwrap().to_string())
 }
 
