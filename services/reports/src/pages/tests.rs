@@ -39,6 +39,7 @@ fn filter(by: &str, customer: Option<&str>) -> Filter {
         to: "2026-11-01".into(),
         by: by.into(),
         customer: customer.map(str::to_string),
+        sort: None,
     }
 }
 

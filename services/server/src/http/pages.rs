@@ -4,7 +4,7 @@ use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::problem::Problem;
-use super::reports::{ReportParams, query};
+use super::reports::{ReportParams, query, sort};
 use super::{operations, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
@@ -151,8 +151,12 @@ async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
+    let sort = sort(&params).map_err(Problem::unprocessable)?;
     let by = |by: GroupBy| Query { by, ..query.clone() };
-    let report = verdict_reports::failure_cost(&door.store, &query).await?;
+    let mut report = verdict_reports::failure_cost(&door.store, &query).await?;
+    if let Some(sort) = sort {
+        sort.apply(&mut report.rows);
+    }
     let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
     let unknown = attempts::unknown_costs(&door.store).await?;
@@ -161,6 +165,7 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
         to: day_text(query.to),
         by: params.by.clone().filter(|by| group_by(by).is_some()).unwrap_or_else(|| "customer".into()),
         customer: query.customer.clone(),
+        sort,
     };
     shown(pages::failure_cost(&report, &trend, &reasons, &unknown, &filter))
 }
