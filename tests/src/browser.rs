@@ -166,21 +166,22 @@ const ARGUMENTS: [&str; 21] = [
     "--force-color-profile=srgb",
 ];
 
-/// DejaVu alone, for every family that a style sheet may ask for.
+/// Two fonts alone, for whatever family a style sheet asks for: DejaVu Sans, and its monospaced sister.
 fn fonts(folder: &Path) -> String {
-    let alias = |family: &str, font: &str| {
+    let mono = ["monospace", "ui-monospace"].map(|family| {
         format!(
             "<match target=\"pattern\"><test name=\"family\"><string>{family}</string></test>\
-             <edit name=\"family\" mode=\"assign\" binding=\"strong\"><string>{font}</string></edit></match>\n"
+             <edit name=\"family\" mode=\"assign\" binding=\"strong\"><string>DejaVu Sans Mono</string></edit></match>\n"
         )
-    };
-    let sans = ["system-ui", "sans-serif", "Arial", "Helvetica"].map(|family| alias(family, "DejaVu Sans"));
-    let mono = ["monospace", "ui-monospace"].map(|family| alias(family, "DejaVu Sans Mono"));
+    });
     format!(
         "<?xml version=\"1.0\"?>\n<!DOCTYPE fontconfig SYSTEM \"fonts.dtd\">\n<fontconfig>\n\
-         <dir>/usr/share/fonts/truetype/dejavu</dir>\n<cachedir>{}</cachedir>\n{}{}</fontconfig>\n",
+         <dir>/usr/share/fonts/truetype/dejavu</dir>\n<cachedir>{}</cachedir>\n<selectfont>\n\
+         <rejectfont><glob>*</glob></rejectfont>\n\
+         <acceptfont><glob>*/DejaVuSans.ttf</glob><glob>*/DejaVuSans-Bold.ttf</glob>\
+         <glob>*/DejaVuSansMono.ttf</glob><glob>*/DejaVuSansMono-Bold.ttf</glob></acceptfont>\n</selectfont>\n\
+         {}</fontconfig>\n",
         folder.join("fonts").display(),
-        sans.concat(),
         mono.concat()
     )
 }

@@ -1,7 +1,7 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export;
+//! derived and sorted, tables, CSV and XLSX; the explanation of a case; counting cases again under another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
