@@ -13,7 +13,7 @@ demo: ## Run the demo (SERVE=0: without serving its result)
 
 # The builds come first so that the servers do not idle through them. Each run starts with
 # empty servers; what it leaves in .local stays for inspection until the next.
-test: ## Run all tests, with private PostgreSQL and RabbitMQ servers
+test: ## Run all tests, with private PostgreSQL and RabbitMQ servers and a headless browser
 	scripts/install-servers
 	cargo test --workspace --locked --no-run
 	cargo build --locked -p verdict-server

@@ -4,6 +4,7 @@
 //! The service is the real binary in a process of its own; nothing here calls its code.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod browser;
 pub mod database;
 pub mod gate;
 pub mod load;

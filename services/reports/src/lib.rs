@@ -1,9 +1,9 @@
 //! What failure costs, and why a case was billed as it was: for people and programs.
 //!
 //! Owns: the figures of the failure-cost report (from the daily roll-ups, never from the attempts) and how they are
-//! derived, tables, CSV and XLSX; recorded rows as Parquet; a provider's own bill beside them; the alerts on figures (*watch
-//! figures*); the levers (caching, routing, distillation), which read attempts and are computed beside; the explanation of a case;
-//! counting cases again under another rule or from an export;
+//! derived and sorted, tables, CSV and XLSX; recorded rows as Parquet; a provider's own bill beside them; the alerts on figures
+//! (*watch figures*); the levers (caching, routing, distillation), which read attempts and are computed beside; the explanation of
+//! a case; counting cases again under another rule or from an export;
 //! the evidence of an invoice; the check of the chains; the pages and their charts, a customer's own among them.
 //! Does not own: the roll-ups (the steps maintain them), the judge, routes, logins.
 //!
@@ -34,6 +34,7 @@ mod provider_bill;
 mod rate;
 mod recount;
 mod rejudge;
+mod sort;
 mod statement;
 mod text;
 mod verify;
@@ -63,6 +64,7 @@ pub use provider_bill::{
 pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
+pub use sort::Sort;
 pub use statement::statement;
 pub use text::{csv, table};
 pub use verify::{Expected, Misfit, Verified, expected, verify};

@@ -5,6 +5,7 @@ use crate::behind::Asked;
 use crate::chart::{Chart, MOST_DAYS};
 use crate::failure_cost::{FailureCost, GROUPINGS, Row};
 use crate::rate::Rate;
+use crate::sort::Sort;
 use crate::text::rounded;
 use askama::Template;
 use verdict_domain::money::divide_half_away;
@@ -21,6 +22,8 @@ pub struct Filter {
     pub by: String,
     /// For somebody who sees this one view and nothing else: without links and forms.
     pub is_shared: bool,
+    /// The order of the rows, if it is not that of their names.
+    pub sort: Option<Sort>,
 }
 
 impl Filter {
@@ -32,12 +35,18 @@ impl Filter {
         said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
     }
 
-    /// The query of the same with another grouping.
-    fn query(&self, by: &str) -> String {
+    /// The query of the same with another grouping, but for the order.
+    fn asked(&self, by: &str) -> String {
         let customer = self.of.customer.as_deref().map(|customer| ("customer", customer));
         let more = customer.into_iter().chain(self.narrowed());
         let more: String = more.map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
         format!("from={}&to={}&by={}{more}", day_text(self.of.from), day_text(self.of.to), encoded(by))
+    }
+
+    /// The query of the same with another grouping.
+    fn query(&self, by: &str) -> String {
+        let sort = self.sort.map(|sort| format!("&sort={sort}")).unwrap_or_default();
+        self.asked(by) + &sort
     }
 }
 
@@ -83,7 +92,30 @@ pub fn failure_cost(
     page.render()
 }
 
+/// How a column of the table is sorted, for `aria-sort`.
+const ASCENDING: &str = "ascending";
+const DESCENDING: &str = "descending";
+
 impl Page<'_> {
+    /// How the table is sorted by a column, if it is.
+    fn sorted(&self, column: &str) -> Option<&'static str> {
+        match self.filter.sort {
+            Some(sort) if sort.column == column => Some(if sort.descending { DESCENDING } else { ASCENDING }),
+            None if column == "key" => Some(ASCENDING),
+            _ => None,
+        }
+    }
+
+    /// What a click on a column's heading asks for: the other direction; at first names from the beginning, figures from the
+    /// largest.
+    fn next_sort(&self, column: &'static str) -> Sort {
+        let descending = match self.sorted(column) {
+            Some(sorted) => sorted == ASCENDING,
+            None => column != "key",
+        };
+        Sort { column, descending }
+    }
+
     fn key<'a>(&self, row: &'a Row) -> &'a str {
         if self.report.by == "reason" { reason_text(&row.key) } else { &row.key }
     }
@@ -288,6 +320,8 @@ fn reason_text(reason: &str) -> &str {
 
 /// A column of figures.
 struct Column {
+    /// As the report's JSON calls it, by which it is sorted.
+    name: &'static str,
     heading: &'static str,
     definition: &'static str,
     value: Value,
@@ -334,72 +368,105 @@ const PER_RESOLUTION: &str = "Cost over confirmed and assumed outcomes.";
 /// The columns of the table, as they are grouped in its heading.
 const COLUMNS: [Column; 17] = [
     Column {
+        name: "attempts",
         heading: "all",
         definition: "Attempts, on the day they ended.",
         value: Value::Count(|row| row.attempts),
     },
     Column {
+        name: "unknown_cost_attempts",
         heading: "cost unknown",
         definition: "Attempts whose model cost is unknown: it is in no sum.",
         value: Value::Bad(|row| row.unknown_cost_attempts),
     },
     Column {
+        name: "won_nanos",
         heading: "won",
         definition: "Attempts of won and billed episodes that did not fail.",
         value: Value::Money(|row| Some(row.won_nanos)),
     },
     Column {
+        name: "retry_nanos",
         heading: "retries",
         definition: "Failed attempts of billed episodes that were won in the end.",
         value: Value::Money(|row| Some(row.retry_nanos)),
     },
     Column {
+        name: "free_nanos",
         heading: "free",
         definition: "Attempts of episodes that were resolved and are not billed: included in the price, beyond the cap, in a trial, the case is charged already, or a dispute was accepted.",
         value: Value::Money(|row| Some(row.free_nanos)),
     },
     Column {
+        name: "lost_nanos",
         heading: "lost",
         definition: "Attempts of episodes that failed, or whose outcome was taken back.",
         value: Value::Money(|row| Some(row.lost_nanos)),
     },
     Column {
+        name: "pending_nanos",
         heading: "pending",
         definition: "Attempts of episodes that are not decided yet.",
         value: Value::Money(|row| Some(row.pending_nanos)),
     },
-    Column { heading: "total", definition: COST, value: Value::Money(|row| Some(row.cost_nanos)) },
     Column {
+        name: "cost_nanos",
+        heading: "total",
+        definition: COST,
+        value: Value::Money(|row| Some(row.cost_nanos)),
+    },
+    Column {
+        name: "confirmed",
         heading: "confirmed",
         definition: "Outcomes that somebody affirmed, on the day they settled.",
         value: Value::Count(|row| row.confirmed),
     },
     Column {
+        name: "assumed",
         heading: "assumed",
         definition: "Outcomes that nobody complained of, on the day they settled.",
         value: Value::Count(|row| row.assumed),
     },
     Column {
+        name: "failed",
         heading: "failed",
         definition: "Episodes that were not won, on the day that was decided.",
         value: Value::Count(|row| row.failed),
     },
     Column {
+        name: "void",
         heading: "void",
         definition: "Outcomes that had settled and were taken back, on the day of that.",
         value: Value::Count(|row| row.void),
     },
-    Column { heading: "revenue", definition: REVENUE, value: Value::Money(|row| Some(row.revenue_nanos)) },
-    Column { heading: "margin", definition: MARGIN, value: Value::Money(|row| row.margin_nanos) },
     Column {
+        name: "revenue_nanos",
+        heading: "revenue",
+        definition: REVENUE,
+        value: Value::Money(|row| Some(row.revenue_nanos)),
+    },
+    Column {
+        name: "margin_nanos",
+        heading: "margin",
+        definition: MARGIN,
+        value: Value::Money(|row| row.margin_nanos),
+    },
+    Column {
+        name: "cost_per_resolution_nanos",
         heading: "cost per resolution",
         definition: PER_RESOLUTION,
         value: Value::Money(|row| row.cost_per_resolution_nanos),
     },
     Column {
+        name: "profit_per_attempt_nanos",
         heading: "profit per attempt",
         definition: PER_ATTEMPT,
         value: Value::Money(|row| row.profit_per_attempt_nanos),
     },
-    Column { heading: "success", definition: SUCCESS, value: Value::Rate(|row| row.success) },
+    Column {
+        name: "success",
+        heading: "success",
+        definition: SUCCESS,
+        value: Value::Rate(|row| row.success),
+    },
 ];

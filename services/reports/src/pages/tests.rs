@@ -46,7 +46,7 @@ fn report(by: &str, rows: Vec<Row>, totals: Vec<Row>) -> FailureCost {
 fn filter(by: &str, customer: Option<&str>) -> Filter {
     let (from, to) = (parse_day("2026-10-01").unwrap(), parse_day("2026-11-01").unwrap());
     let of = Slice { from, to, customer: customer.map(str::to_string), ..Slice::default() };
-    Filter { of, by: by.into(), is_shared: false }
+    Filter { of, by: by.into(), is_shared: false, sort: None }
 }
 
 /// A lost case.

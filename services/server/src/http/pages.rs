@@ -7,7 +7,7 @@ use super::cases::{self, CaseParams, SHOWN_CASES};
 use super::live;
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
-use super::reports::{ReportParams, query};
+use super::reports::{ReportParams, query, sort};
 use super::{operations, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
@@ -16,7 +16,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
-use verdict_reports::{Asked, Query};
+use verdict_reports::{Asked, Query, Sort};
 use verdict_store::figures::{self, GroupBy};
 use verdict_store::{
     StoreError, alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine,
@@ -183,7 +183,8 @@ async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
-    shown_live(failure_cost_page(&door, &query, false).await?)
+    let sort = sort(&params).map_err(Problem::unprocessable)?;
+    shown_live(failure_cost_page(&door, &query, sort, false).await?)
 }
 
 async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<BillParams>) -> Page {
@@ -202,10 +203,14 @@ async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
 pub(super) async fn failure_cost_page(
     door: &Door,
     query: &Query,
+    sort: Option<Sort>,
     is_shared: bool,
 ) -> Result<Result<String, pages::RenderError>, StoreError> {
     let by = |by: GroupBy| Query { by, ..query.clone() };
-    let report = verdict_reports::failure_cost(&door.store, query).await?;
+    let mut report = verdict_reports::failure_cost(&door.store, query).await?;
+    if let Some(sort) = sort {
+        sort.apply(&mut report.rows);
+    }
     let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
     // They are of all days and customers, which is more than what is shared.
@@ -217,7 +222,7 @@ pub(super) async fn failure_cost_page(
             figures::cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
         }
     };
-    let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared };
+    let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared, sort };
     Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &dearest, &filter))
 }
 

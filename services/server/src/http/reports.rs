@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use verdict_domain::period;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
-use verdict_reports::{FailureCost, Query, csv, group_by, xlsx};
+use verdict_reports::{FailureCost, Query, Sort, csv, group_by, xlsx};
 use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
@@ -32,6 +32,9 @@ pub(crate) struct ReportParams {
     pub model: Option<String>,
     /// Of this kind of outcome only.
     pub action: Option<String>,
+    /// The order of the rows: the name of one of their fields, with `-` before it for the largest first. Default: `key`. Money is
+    /// compared within its currency.
+    pub sort: Option<String>,
     /// `json` (default), `csv` or `xlsx`.
     pub format: Option<String>,
 }
@@ -69,6 +72,11 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
     Ok(Query { of, by: group_by(by)? })
 }
 
+/// Reads in which order to report it; the message names the field.
+pub(crate) fn sort(params: &ReportParams) -> Result<Option<Sort>, String> {
+    params.sort.as_deref().filter(|sort| !sort.is_empty()).map(Sort::read).transpose()
+}
+
 /// What failure costs: from the daily roll-ups.
 #[utoipa::path(
     params(ReportParams),
@@ -85,7 +93,11 @@ pub(super) async fn failure_cost(
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
-    let report = verdict_reports::failure_cost(&door.store, &query).await?;
+    let sort = sort(&params).map_err(Problem::unprocessable)?;
+    let mut report = verdict_reports::failure_cost(&door.store, &query).await?;
+    if let Some(sort) = sort {
+        sort.apply(&mut report.rows);
+    }
     answer(&report, params.format.as_deref())
 }
 
