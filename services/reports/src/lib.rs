@@ -29,6 +29,7 @@ mod recount;
 mod rejudge;
 mod statement;
 mod text;
+mod unit;
 mod verify;
 mod xlsx;
 
@@ -47,5 +48,6 @@ pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
 pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use statement::statement;
 pub use text::{csv, table};
+pub use unit::{Measured, StripeFee, Unit};
 pub use verify::{Expected, Misfit, Verified, expected, verify};
 pub use xlsx::{XlsxError, xlsx};

@@ -81,12 +81,15 @@ pub enum GroupBy {
 /// One sum of the figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sum {
-    /// The customer, agent, model, reason, or the day as a number.
+    /// The customer, agent, provider, model, action, reason, or the day as a number.
     pub key: String,
     /// The currency of the money in it.
     pub currency: String,
     /// The bucket.
     pub bucket: Bucket,
+    /// Of the customers whose money, in the whole slice, is in this one currency; `None`: in several, or they have none.
+    /// Only of such customers may revenue be held against cost.
+    pub home: Option<String>,
     /// The sums.
     pub figures: Figures,
 }
@@ -135,16 +138,16 @@ pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>,
             only += &format!(" AND {column} = ${}", values.len());
         }
     }
-    let sum = |column: &str| format!("CAST(SUM({column}) AS BIGINT)");
+    let sums = ["attempts", "unknown_costs", "cost_nanos", "other_cost_nanos", "outcomes", "revenue_nanos"]
+        .map(|column| format!("CAST(SUM({column}) AS BIGINT)"))
+        .join(", ");
     let sql = format!(
-        "SELECT CAST({key} AS TEXT), currency, bucket, {}, {}, {}, {}, {}, {} FROM daily_figures \
-         WHERE day >= $1 AND day < $2{only} GROUP BY {key}, currency, bucket ORDER BY {key}, currency, bucket",
-        sum("attempts"),
-        sum("unknown_costs"),
-        sum("cost_nanos"),
-        sum("other_cost_nanos"),
-        sum("outcomes"),
-        sum("revenue_nanos"),
+        "WITH held AS (SELECT {key} AS grouped, daily_figures.* FROM daily_figures WHERE day >= $1 AND day < $2{only}), \
+         home AS (SELECT customer, CASE WHEN MIN(currency) = MAX(currency) THEN MIN(currency) END AS currency FROM held \
+         WHERE cost_nanos <> 0 OR revenue_nanos <> 0 GROUP BY customer) \
+         SELECT CAST(grouped AS TEXT), held.currency, bucket, home.currency, {sums} FROM held \
+         LEFT JOIN home ON home.customer = held.customer \
+         GROUP BY grouped, held.currency, bucket, home.currency ORDER BY grouped, held.currency, bucket, home.currency"
     );
     let rows = all(&store.db, &sql, values).await?;
     rows.iter()
@@ -154,13 +157,14 @@ pub async fn sums(store: &Store, slice: &Slice, by: GroupBy) -> Result<Vec<Sum>,
                 key: row.try_get_by_index(0)?,
                 currency: row.try_get_by_index(1)?,
                 bucket: known(Bucket::parse(&bucket), "bucket", &bucket)?,
+                home: row.try_get_by_index(3)?,
                 figures: Figures {
-                    attempts: row.try_get_by_index(3)?,
-                    unknown_costs: row.try_get_by_index(4)?,
-                    cost_nanos: row.try_get_by_index(5)?,
-                    other_cost_nanos: row.try_get_by_index(6)?,
-                    outcomes: row.try_get_by_index(7)?,
-                    revenue_nanos: row.try_get_by_index(8)?,
+                    attempts: row.try_get_by_index(4)?,
+                    unknown_costs: row.try_get_by_index(5)?,
+                    cost_nanos: row.try_get_by_index(6)?,
+                    other_cost_nanos: row.try_get_by_index(7)?,
+                    outcomes: row.try_get_by_index(8)?,
+                    revenue_nanos: row.try_get_by_index(9)?,
                 },
             })
         })
