@@ -19,9 +19,11 @@ mod case;
 mod chart;
 mod compared;
 mod count;
+mod definitions;
 mod evidence;
 mod export;
 mod failure_cost;
+mod overview;
 pub mod pages;
 mod preview;
 mod rate;
@@ -29,8 +31,10 @@ mod recount;
 mod rejudge;
 mod statement;
 mod text;
+mod trend;
 mod unit;
 mod verify;
+mod view;
 mod xlsx;
 
 pub use case::{
@@ -39,9 +43,13 @@ pub use case::{
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
+pub use definitions::{DEFINITIONS, Definition};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
+pub use overview::{
+    Counted, Days, Groups, InCurrency, Line, Overview, Point, Unpriced, groups, overview,
+};
 pub use preview::{Preview, preview, previewed};
 pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};
@@ -50,4 +58,5 @@ pub use statement::statement;
 pub use text::{csv, table};
 pub use unit::{Measured, StripeFee, Unit};
 pub use verify::{Expected, Misfit, Verified, expected, verify};
+pub use view::{Compare, View, presets};
 pub use xlsx::{XlsxError, xlsx};

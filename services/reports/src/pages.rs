@@ -6,7 +6,10 @@
 mod cases;
 mod customer;
 mod failure_cost;
+mod figures;
+mod groups;
 mod invoices;
+mod overview;
 mod parked;
 mod sources;
 #[cfg(test)]
@@ -15,7 +18,9 @@ mod tests;
 pub use cases::{case, cases, delivery};
 pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
 pub use failure_cost::{Filter, failure_cost};
+pub use groups::{check_sort, groups};
 pub use invoices::{invoice, invoices};
+pub use overview::{definitions, overview};
 pub use parked::{Said, parked};
 pub use sources::{SourceHealth, sources};
 

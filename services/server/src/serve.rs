@@ -106,8 +106,19 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let inbox = Inbox::start(store.clone(), config.quarantine());
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
-        let door =
-            Door { store, clock, book, worker, sources, stripe_events, inbox, secure_cookies, public_url };
+        let stripe_fee_basis_points = config.stripe_fee_basis_points;
+        let door = Door {
+            store,
+            clock,
+            book,
+            worker,
+            sources,
+            stripe_events,
+            inbox,
+            secure_cookies,
+            public_url,
+            stripe_fee_basis_points,
+        };
         return tokio::select! {
             served = http::listen(config.listen, door) => Ok(served?),
             ended = ended(&mut tasks) => Err(ended),

@@ -172,7 +172,7 @@ fn losses(reasons: &FailureCost) -> Vec<Loss<'_>> {
 }
 
 /// A reason as people say it.
-fn reason_text(reason: &str) -> &str {
+pub(super) fn reason_text(reason: &str) -> &str {
     match reason {
         "-" => "no failure",
         "handoff" => "handed to a human",
@@ -235,7 +235,7 @@ const REVENUE: &str = "Charges for outcomes less those taken back, on the day th
 const COST: &str = "Won, retries, free, lost and pending together. What is unknown is not in it.";
 const MARGIN: &str = "Revenue less cost, where both are in one currency.";
 const PER_ATTEMPT: &str =
-    "Margin over attempts: the chance of success times the price, less the cost of a try.";
+    "Of decided attempts: the chance of success times the price, less the cost of a try.";
 const SUCCESS: &str = "Confirmed and assumed outcomes among all that are decided; with the interval that holds the true rate in 95 of 100 cases.";
 const PER_RESOLUTION: &str = "Cost over confirmed and assumed outcomes.";
 

@@ -8,6 +8,7 @@ mod customer;
 mod disputes;
 mod events;
 mod evidence;
+mod figures;
 mod litellm;
 mod operations;
 mod pages;
@@ -58,6 +59,8 @@ pub struct Door {
     pub secure_cookies: bool,
     /// Where others reach the service, if that is configured.
     pub public_url: Option<String>,
+    /// What Stripe takes of revenue, in hundredths of a per cent, if that is configured.
+    pub stripe_fee_basis_points: Option<u32>,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -117,6 +120,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(cases::list_cases)
         .service(cases::get_case)
         .service(cases::get_delivery)
+        .service(figures::overview)
+        .service(figures::groups)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
         .service(reconcile::get_reconciliation)

@@ -3,9 +3,10 @@
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::cases::{self, CaseParams, SHOWN_CASES};
+use super::figures::{FigureParams, view};
 use super::problem::Problem;
 use super::reports::{ReportParams, query};
-use super::{operations, sources};
+use super::{figures, operations, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
@@ -32,6 +33,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/logout", web::post().to(logout))
         .route("/style.css", web::get().to(style))
         .route("/openapi.json", web::get().to(openapi))
+        .route("/overview", web::get().to(overview))
+        .route("/customers", web::get().to(customers))
+        .route("/agents", web::get().to(agents))
+        .route("/models", web::get().to(models))
+        .route("/actions", web::get().to(actions))
+        .route("/definitions", web::get().to(definitions))
         .route("/reports/failure-cost", web::get().to(failure_cost))
         .route("/cases", web::get().to(list_cases))
         .route("/cases/{customer}/{case}", web::get().to(show_case))
@@ -108,7 +115,7 @@ fn shown<E: fmt::Display>(html: Result<String, E>) -> Page {
 }
 
 async fn home() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, "/reports/failure-cost")).finish()
+    HttpResponse::SeeOther().insert_header((LOCATION, "/overview")).finish()
 }
 
 async fn style() -> HttpResponse {
@@ -146,6 +153,54 @@ async fn login(door: web::Data<Door>, form: web::Form<LoginForm>) -> Page {
 async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
     let cookie = log_out(&door, &request).await?;
     Ok(HttpResponse::SeeOther().cookie(cookie).insert_header((LOCATION, "/login")).finish())
+}
+
+async fn overview(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    let caller = login?;
+    caller.may(Scope::Report)?;
+    let now = door.clock.now();
+    let view = view(&params, now).map_err(Problem::unprocessable)?;
+    let overview = figures::overview_of(&door, &view).await?;
+    let open = match caller.may(Scope::Admin) {
+        Ok(()) => Some(open_alerts(&door).await?),
+        Err(_) => None,
+    };
+    shown(pages::overview(&overview, &view, open.as_deref(), now.day()))
+}
+
+/// The alerts that are not over.
+async fn open_alerts(door: &Door) -> Result<Vec<alerts::Alert>, Problem> {
+    let mut open = alerts::list(&door.store, SHOWN_PARKED).await?;
+    open.retain(|alert| alert.cleared_at.is_none());
+    Ok(open)
+}
+
+async fn customers(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Customer).await
+}
+
+async fn agents(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Agent).await
+}
+
+async fn models(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Model).await
+}
+
+async fn actions(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Action).await
+}
+
+async fn groups(login: Login, door: &Door, params: &FigureParams, by: GroupBy) -> Page {
+    login?.may(Scope::Report)?;
+    let now = door.clock.now();
+    let view = view(params, now).map_err(Problem::unprocessable)?;
+    shown(pages::groups(&figures::groups_of(door, &view, by).await?, &view, now.day()))
+}
+
+async fn definitions(login: Login) -> Page {
+    login?;
+    shown(pages::definitions())
 }
 
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
@@ -228,8 +283,7 @@ async fn list_sources(login: Login, door: web::Data<Door>) -> Page {
 }
 
 async fn sources_page(door: &Door, said: Option<Said>) -> Page {
-    let mut alerts = alerts::list(&door.store, SHOWN_PARKED).await?;
-    alerts.retain(|alert| alert.cleared_at.is_none());
+    let alerts = open_alerts(door).await?;
     let health: Vec<SourceHealth> = sources::looked_at(door).await?.into_iter().map(Into::into).collect();
     let quarantined = quarantine::list(&door.store, SHOWN_PARKED).await?;
     shown(pages::sources(&alerts, &health, &quarantined, said.as_ref()))

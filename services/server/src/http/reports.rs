@@ -13,7 +13,7 @@ use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
 /// What to report.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReportParams {
     /// The first UTC day, such as 2026-10-01. Default: the first of this month.
@@ -39,17 +39,8 @@ pub(super) struct ReportParams {
 /// Reads what to report; the message names the field.
 pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, String> {
     let this_month = period::month_containing(now);
-    let day = |field: &str, text: &Option<String>, default: i64| match text
-        .as_deref()
-        .filter(|text| !text.is_empty())
-    {
-        Some(text) => {
-            parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
-        }
-        None => Ok(default),
-    };
-    let from = day("from", &params.from, this_month.start.day())?;
-    let to = day("to", &params.to, now.day() + 1)?;
+    let from = day("from", &params.from)?.unwrap_or(this_month.start.day());
+    let to = day("to", &params.to)?.unwrap_or(now.day() + 1);
     if to <= from {
         return Err(format!("to: {} is not after {}", day_text(to), day_text(from)));
     }
@@ -65,6 +56,14 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
         action: given(&params.action),
     };
     Ok(Query { of, by: group_by(by)? })
+}
+
+/// Reads a day, if there is one.
+pub(super) fn day(field: &str, text: &Option<String>) -> Result<Option<i64>, String> {
+    let text = text.as_deref().filter(|text| !text.is_empty());
+    let read =
+        |text: &str| parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"));
+    text.map(read).transpose()
 }
 
 /// What failure costs: from the daily roll-ups.
