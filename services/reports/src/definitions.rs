@@ -35,11 +35,7 @@ pub const DEFINITIONS: [Definition; 21] = [
         "Margin",
         "Revenue less cost, of the customers whose money in these days is in one currency. Where the cost of an attempt is unknown, it is at most that.",
     ),
-    of(
-        "loss-making",
-        "Loss-making",
-        "A margin below zero: in these days it cost more than it brought.",
-    ),
+    of("loss-making", "Loss-making", "A margin below zero: in these days it cost more than it brought."),
     of(
         "success",
         "Success rate",
@@ -48,22 +44,14 @@ pub const DEFINITIONS: [Definition; 21] = [
     of("confirmed", "Confirmed", "Outcomes that somebody affirmed, on the day they settled."),
     of("assumed", "Assumed", "Outcomes that nobody complained of, on the day they settled."),
     of("failed", "Failed", "Episodes that were not won, on the day that was decided."),
-    of("void", "Void", "Outcomes that had settled and were taken back, on the day of that. They are no wins any more."),
     of(
-        "void-rate",
-        "Void rate",
-        "Void outcomes among all that settled: confirmed, assumed and void.",
+        "void",
+        "Void",
+        "Outcomes that had settled and were taken back, on the day of that. They are no wins any more.",
     ),
-    of(
-        "pending",
-        "Pending",
-        "Episodes that are not decided yet, on the day of their last attempt.",
-    ),
-    of(
-        "attempts",
-        "Attempts",
-        "All attempts, on the day they ended.",
-    ),
+    of("void-rate", "Void rate", "Void outcomes among all that settled: confirmed, assumed and void."),
+    of("pending", "Pending", "Episodes that are not decided yet, on the day of their last attempt."),
+    of("attempts", "Attempts", "All attempts, on the day they ended."),
     of(
         "unknown",
         "Cost unknown",

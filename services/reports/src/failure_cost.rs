@@ -148,10 +148,7 @@ pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, S
     Ok(FailureCost { from: day_text(query.of.from), to: day_text(query.of.to), by, rows, totals })
 }
 
-fn named(
-    rows: BTreeMap<(String, String), Row>,
-    mut units: BTreeMap<(String, String), Unit>,
-) -> Vec<Row> {
+fn named(rows: BTreeMap<(String, String), Row>, mut units: BTreeMap<(String, String), Unit>) -> Vec<Row> {
     let rows = rows.into_iter().map(|(name, row)| {
         let unit = units.remove(&name).unwrap_or_default();
         let leaves_out = row.one_currency.leaves_out;

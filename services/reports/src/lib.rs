@@ -47,9 +47,7 @@ pub use definitions::{DEFINITIONS, Definition};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
-pub use overview::{
-    Counted, Days, Groups, InCurrency, Line, Overview, Point, Unpriced, groups, overview,
-};
+pub use overview::{Counted, Days, Groups, InCurrency, Line, Overview, Point, Unpriced, groups, overview};
 pub use preview::{Preview, preview, previewed};
 pub use rate::Rate;
 pub use recount::{BadExport, Difference, Explained, Other, Recount, recount};

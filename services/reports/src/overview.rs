@@ -387,10 +387,10 @@ mod tests {
         assert_eq!(days[3], ("2026-10-04".into(), "2026-10-05".into(), 1));
         let (step, weeks) = points("2026-10-01", "2027-10-01");
         assert_eq!(step, "week");
-        assert_eq!(weeks, [
-            ("2026-10-01".into(), "2026-10-05".into(), 2),
-            ("2026-10-05".into(), "2026-10-06".into(), 1),
-        ]);
+        assert_eq!(
+            weeks,
+            [("2026-10-01".into(), "2026-10-05".into(), 2), ("2026-10-05".into(), "2026-10-06".into(), 1),]
+        );
         let (step, months) = points("0001-01-01", "9999-01-01");
         assert_eq!((step, months.len(), months[0].2), ("month", 1, 3));
     }
@@ -419,7 +419,8 @@ mod tests {
         assert_eq!(overview.unpriced, [Unpriced { model: "m".into(), attempts: 2 }]);
         assert_eq!(overview.counted.attempts, 2);
         let mut most = now;
-        most.totals = vec![Row { attempts: i64::MAX, ..row("total", "USD", 1, 1) }, row("total", "EUR", 1, 1)];
+        most.totals =
+            vec![Row { attempts: i64::MAX, ..row("total", "USD", 1, 1) }, row("total", "EUR", 1, 1)];
         assert_eq!(reports(&most).overview(&of, None, StripeFee::default()), None);
     }
 

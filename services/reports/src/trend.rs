@@ -1,4 +1,4 @@
-//! Revenue, cost and the cost of failures as steps over time, as SVG.
+//! Revenue and cost, or cost and the cost of failures, as steps over time, as SVG.
 //!
 //! Positions are whole ten-thousandths of the plot, divided from nanos as integers; a browser stretches the plot to any
 //! width, and not the width of its lines.
@@ -18,9 +18,9 @@ pub(crate) struct Trend<'a> {
     step: &'static str,
     ticks: Vec<Tick>,
     zero: String,
-    revenue: String,
+    revenue: Option<String>,
     cost: String,
-    failures: String,
+    failures: Option<String>,
     slots: Vec<Slot>,
 }
 
@@ -39,9 +39,15 @@ struct Slot {
 }
 
 impl<'a> Trend<'a> {
-    /// The trend of some points; none without money.
-    pub(crate) fn new(points: &[Point], step: &'static str, currency: &'a str) -> Option<Self> {
-        let all = || points.iter().flat_map(|point| [point.revenue_nanos, point.cost_nanos, point.failure_nanos]);
+    /// The trend of some points, of revenue and cost or of cost and failures; none without money.
+    pub(crate) fn new(
+        points: &[Point],
+        step: &'static str,
+        currency: &'a str,
+        of_revenue: bool,
+    ) -> Option<Self> {
+        let other = |point: &Point| if of_revenue { point.revenue_nanos } else { point.failure_nanos };
+        let all = || points.iter().flat_map(|point| [point.cost_nanos, other(point)]);
         let (low, high) = (i128::from(all().min()?.min(0)), i128::from(all().max()?.max(0)));
         let range = Some(high - low).filter(|range| *range > 0)?;
         let count = i128::try_from(points.len()).ok()?;
@@ -69,7 +75,7 @@ impl<'a> Trend<'a> {
                 width: x(at + 1) - x(at),
                 middle: percent((x(at) + x(at + 1)) / 2),
                 label: (nth % every == 0).then(|| short(&point.from)).flatten(),
-                title: title(point, step, currency),
+                title: title(point, step, currency, of_revenue),
             }
         });
         Some(Self {
@@ -77,9 +83,10 @@ impl<'a> Trend<'a> {
             step,
             ticks: ticks.collect(),
             zero: percent(y(0)),
-            revenue: line(|point| point.revenue_nanos),
+            revenue: of_revenue.then(|| line(|point| point.revenue_nanos)),
             cost: line(|point| point.cost_nanos),
-            failures: format!("M0 {}{}V{}Z", y(0), failures.replacen("M0 ", "V", 1), y(0)),
+            failures: (!of_revenue)
+                .then(|| format!("M0 {}{}V{}Z", y(0), failures.replacen("M0 ", "V", 1), y(0))),
             slots: slots.collect(),
         })
     }
@@ -91,15 +98,14 @@ impl<'a> Trend<'a> {
     }
 }
 
-fn title(point: &Point, step: &str, currency: &str) -> String {
+fn title(point: &Point, step: &str, currency: &str, of_revenue: bool) -> String {
     let money = |nanos| rounded(nanos, currency);
     let days = if step == "day" { point.from.clone() } else { format!("{} to {}", point.from, point.to) };
-    format!(
-        "{days}, in {currency}\nrevenue {}\ncost {}\ncost of failures {}",
-        money(point.revenue_nanos),
-        money(point.cost_nanos),
-        money(point.failure_nanos)
-    )
+    let other = match of_revenue {
+        true => format!("revenue {}", money(point.revenue_nanos)),
+        false => format!("cost of failures {}", money(point.failure_nanos)),
+    };
+    format!("{days}, in {currency}\ncost {}\n{other}", money(point.cost_nanos))
 }
 
 #[cfg(test)]
@@ -113,21 +119,23 @@ mod tests {
     #[test]
     fn lines_are_steps_between_the_lowest_and_the_highest() {
         let points = [point("2026-10-01", 400, 100, 100), point("2026-10-02", -100, 300, 0)];
-        let trend = Trend::new(&points, "day", "USD").unwrap();
-        assert_eq!(trend.revenue, "M0 0H5000V10000H10000");
+        let trend = Trend::new(&points, "day", "USD", true).unwrap();
+        assert_eq!(trend.revenue.as_deref(), Some("M0 0H5000V10000H10000"));
         assert_eq!(trend.cost, "M0 6000H5000V2000H10000");
-        assert_eq!(trend.failures, "M0 8000V6000H5000V8000H10000V8000Z");
-        assert_eq!(trend.zero, "80.00%");
+        assert_eq!((trend.zero.as_str(), trend.failures.as_deref()), ("80.00%", None));
         let svg = trend.render().unwrap();
-        assert!(svg.contains(">1 Oct<") && svg.contains("\nrevenue 0.0000\n"), "{svg}");
+        assert!(svg.contains(">1 Oct<") && svg.contains("\nrevenue 0.0000<"), "{svg}");
+        let trend = Trend::new(&points, "day", "USD", false).unwrap();
+        assert_eq!(trend.failures.as_deref(), Some("M0 10000V6666H5000V10000H10000V10000Z"));
+        assert_eq!((trend.cost.as_str(), trend.revenue.as_deref()), ("M0 6666H5000V0H10000", None));
     }
 
     #[test]
     fn without_money_there_is_none_and_any_money_fits() {
-        assert!(Trend::new(&[], "day", "USD").is_none());
-        assert!(Trend::new(&[point("2026-10-01", 0, 0, 0)], "day", "USD").is_none());
+        assert!(Trend::new(&[], "day", "USD", true).is_none());
+        assert!(Trend::new(&[point("2026-10-01", 0, 0, 0)], "day", "USD", true).is_none());
         let most = [point("2026-10-01", i64::MIN, i64::MAX, i64::MAX)];
-        let svg = Trend::new(&most, "month", "USD").unwrap().render().unwrap();
+        let svg = Trend::new(&most, "month", "USD", true).unwrap().render().unwrap();
         assert!(svg.contains(">-5,000,000,000<") && svg.contains(">5,000,000,000<"), "{svg}");
     }
 }

@@ -59,8 +59,8 @@ impl Unit {
         let decided = i128::from(self.attempts) - i128::from(self.pending_attempts);
         if self.margin_nanos.is_some() && decided > 0 {
             // p × V − c, where p = won / decided, V = revenue / won, c = their cost / decided: what is won cancels out.
-            let brought = i128::from(self.revenue_nanos) - i128::from(self.cost_nanos)
-                + i128::from(self.pending_nanos);
+            let brought =
+                i128::from(self.revenue_nanos) - i128::from(self.cost_nanos) + i128::from(self.pending_nanos);
             self.profit_per_attempt_nanos = divide_half_away(brought, decided);
         }
     }
@@ -233,7 +233,10 @@ mod tests {
         assert_eq!(Measured::of(Row { revenue_nanos: 0, ..row() }, fee).accrued_nanos, None);
         let nothing = Measured::of(Row::default(), fee);
         assert_eq!((nothing.loaded_cost_nanos, nothing.stripe_fee_nanos), (None, None));
-        assert_eq!((nothing.void_permille, nothing.failure_permille, nothing.accrued_nanos), (None, None, None));
+        assert_eq!(
+            (nothing.void_permille, nothing.failure_permille, nothing.accrued_nanos),
+            (None, None, None)
+        );
     }
 
     #[test]

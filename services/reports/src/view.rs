@@ -179,7 +179,10 @@ mod tests {
         assert_eq!(year, Some(("2027-02-28".into(), "2027-03-01".into())));
         assert_eq!(compared("2028-03-01", "2028-04-01", Compare::Nothing), None);
         let own = Compare::Days(day("2026-01-02"), day("2026-01-09"));
-        assert_eq!(compared("2026-05-01", "2026-06-01", own), Some(("2026-01-02".into(), "2026-01-09".into())));
+        assert_eq!(
+            compared("2026-05-01", "2026-06-01", own),
+            Some(("2026-01-02".into(), "2026-01-09".into()))
+        );
     }
 
     #[test]

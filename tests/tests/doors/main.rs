@@ -13,6 +13,7 @@ mod disputes;
 mod documents;
 mod evidence;
 mod fetching;
+mod figures;
 mod import;
 mod litellm;
 mod meter_events;

@@ -5,6 +5,7 @@ use crate::definitions::{Definition, definition};
 use crate::text::rounded;
 use crate::unit::permille;
 use crate::view::{Compare, View, presets, slice_query};
+use std::cmp::Ordering;
 use verdict_domain::time::day_text;
 use verdict_store::figures::Slice;
 
@@ -61,7 +62,9 @@ impl<'a> Frame<'a> {
             view,
             from: day_text(view.of.from),
             to: day_text(view.of.to),
-            beside: view.compared().map(|other| format!("{} to {}", day_text(other.from), day_text(other.to))),
+            beside: view
+                .compared()
+                .map(|other| format!("{} to {}", day_text(other.from), day_text(other.to))),
             nav: nav.into(),
             presets: presets.into(),
             own,
@@ -70,13 +73,8 @@ impl<'a> Frame<'a> {
 
     /// The choices of the form, and which is taken.
     pub(super) fn comparisons(&self) -> [(&'static str, &'static str, bool); 4] {
-        [
-            ("previous", "the period before"),
-            ("year", "the year before"),
-            ("none", "nothing"),
-            ("days", "the days below"),
-        ]
-        .map(|(name, text)| (name, text, self.view.compare.name() == name))
+        [("previous", "period before"), ("year", "year before"), ("none", "nothing"), ("days", "days below")]
+            .map(|(name, text)| (name, text, self.view.compare.name() == name))
     }
 
     pub(super) fn has_own(&self) -> bool {
@@ -181,6 +179,16 @@ pub(super) fn change(
     Some(Change { text: format!("{way} {by}{}{word}", part.unwrap_or_default()), class })
 }
 
+/// The change of a rate, in points of a per cent: the per cent of a per cent is of no use.
+pub(super) fn points(now: i64, before: i64) -> Change {
+    let by = || percent((now - before).abs()).replace(" %", " points");
+    match now.cmp(&before) {
+        Ordering::Equal => Change { text: "unchanged".into(), class: "" },
+        Ordering::Greater => Change { text: format!("up {}, better", by()), class: "better" },
+        Ordering::Less => Change { text: format!("down {}, worse", by()), class: "worse" },
+    }
+}
+
 /// `+4.1 %`, `−4.1 %`.
 fn signed(permille: i64) -> String {
     format!("{}{}", if permille < 0 { "−" } else { "+" }, percent(permille.saturating_abs()))
@@ -201,7 +209,6 @@ pub(super) fn money(nanos: Option<i64>, currency: &str) -> String {
 pub(super) struct Tile {
     pub(super) definition: Definition,
     pub(super) value: String,
-    pub(super) unit: String,
     pub(super) change: Option<Change>,
     pub(super) notes: Vec<String>,
     /// The cases behind it.
@@ -210,8 +217,7 @@ pub(super) struct Tile {
 
 impl Tile {
     pub(super) fn new(id: &str, value: String) -> Self {
-        let (change, notes, unit) = (None, Vec::new(), String::new());
-        Self { definition: definition(id), value, unit, change, notes, href: None }
+        Self { definition: definition(id), value, change: None, notes: Vec::new(), href: None }
     }
 
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
@@ -231,7 +237,8 @@ mod tests {
     #[test]
     fn a_change_is_told_in_words_and_signs() {
         let told = |now, before, better| {
-            change(now, before, better, |nanos| rounded(nanos, "USD")).map(|change| (change.text, change.class))
+            change(now, before, better, |nanos| rounded(nanos, "USD"))
+                .map(|change| (change.text, change.class))
         };
         let (one, two) = (Some(1_000_000_000), Some(2_000_000_000));
         assert_eq!(told(two, one, Better::More), Some(("up 1.0000 (+100.0 %), better".into(), "better")));
@@ -240,6 +247,7 @@ mod tests {
         assert_eq!(told(two, Some(0), Better::Less), Some(("up 2.0000, worse".into(), "worse")));
         assert_eq!(told(Some(-1), Some(-1), Better::Less), Some(("unchanged".into(), "")));
         assert_eq!(told(None, one, Better::Less), None);
+        assert_eq!(points(415, 420), Change { text: "down 0.5 points, worse".into(), class: "worse" });
         let far = told(Some(i64::MAX), Some(i64::MIN), Better::Less).unwrap();
         assert_eq!(far.0, "up – (+200.0 %), worse");
     }

@@ -1,6 +1,6 @@
 //! The pages of groups: customers, agents, models, actions, each beside itself in other days.
 
-use super::figures::{Better, Change, Frame, cases_href, change, money, narrowed_to, percent};
+use super::figures::{Better, Change, Frame, cases_href, change, money, narrowed_to, percent, points};
 use super::{currency_name, grouped};
 use crate::definitions::{Definition, definition};
 use crate::overview::{Groups, Line};
@@ -45,13 +45,41 @@ const fn column(
 
 const COLUMNS: [Column; 8] = [
     column("attempts", "attempts", "attempts", |of| Some(of.row.attempts), Better::Neither, Kind::Count),
-    column("success", "success", "success", |of| of.row.success.map(|rate| rate.permille), Better::More, Kind::Rate),
+    column(
+        "success",
+        "success",
+        "success",
+        |of| of.row.success.map(|rate| rate.permille),
+        Better::More,
+        Kind::Rate,
+    ),
     column("cost", "cost", "cost", |of| Some(of.row.cost_nanos), Better::Neither, Kind::Money),
-    column("failure_cost", "cost of failures", "failure-cost", |of| of.failure_nanos, Better::Less, Kind::Money),
+    column(
+        "failure_cost",
+        "cost of failures",
+        "failure-cost",
+        |of| of.failure_nanos,
+        Better::Less,
+        Kind::Money,
+    ),
     column("revenue", "revenue", "revenue", |of| Some(of.row.revenue_nanos), Better::More, Kind::Money),
     column("margin", "margin", "margin", |of| of.row.one_currency.margin_nanos, Better::More, Kind::Margin),
-    column("loaded_cost", "loaded cost per outcome", "loaded-cost", |of| of.loaded_cost_nanos, Better::Less, Kind::Money),
-    column("profit", "profit per attempt", "profit", |of| of.row.one_currency.profit_per_attempt_nanos, Better::More, Kind::Money),
+    column(
+        "loaded_cost",
+        "loaded cost per outcome",
+        "loaded-cost",
+        |of| of.loaded_cost_nanos,
+        Better::Less,
+        Kind::Money,
+    ),
+    column(
+        "profit",
+        "profit per attempt",
+        "profit",
+        |of| of.row.one_currency.profit_per_attempt_nanos,
+        Better::More,
+        Kind::Money,
+    ),
 ];
 
 /// The default: what loses most stands first.
@@ -243,7 +271,10 @@ impl<'a> Shown<'a> {
                     _ => "",
                 },
                 notes,
-                change: change(now, before, column.better, text),
+                change: match column.kind {
+                    Kind::Rate => now.zip(before).map(|(now, before)| points(now, before)),
+                    _ => change(now, before, column.better, text),
+                },
                 bar: (is_margin && !is_total).then(|| bar(now?, groups, currency)).flatten(),
                 rate,
             }

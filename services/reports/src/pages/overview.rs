@@ -1,7 +1,7 @@
 //! The overview, and the page of definitions.
 
-use super::figures::{Better, Change, Frame, Tile, cases_href, change, money, narrowed_to, percent};
 use super::failure_cost::reason_text;
+use super::figures::{Better, Frame, Tile, cases_href, change, money, narrowed_to, percent, points};
 use super::{grouped, moment};
 use crate::definitions::{DEFINITIONS, Definition};
 use crate::failure_cost::Row;
@@ -49,7 +49,7 @@ pub fn overview(
 struct Section<'a> {
     money: &'a InCurrency,
     tiles: Vec<Tile>,
-    trend: Option<Trend<'a>>,
+    trends: Vec<Trend<'a>>,
     causes: Vec<Cause<'a>>,
     losing: Vec<Losing<'a>>,
 }
@@ -87,10 +87,11 @@ fn counted(now: &Counted, before: Option<&Counted>, of: &Slice) -> Vec<Tile> {
     if let Some(rate) = now.success {
         success = success.note(format!("95 % interval: {}", rate.interval()));
         let few = rate.is_of_few().then_some("few, so it says little: ").unwrap_or_default();
-        success = success.note(format!("{few}{} of {} decided", grouped(&rate.successes), grouped(&rate.decided)));
+        success =
+            success.note(format!("{few}{} of {} decided", grouped(&rate.successes), grouped(&rate.decided)));
         if let Some(other) = before.and_then(|before| before.success) {
-            success.change = points(rate.permille, other.permille);
-            if success.change.is_some()
+            success.change = Some(points(rate.permille, other.permille));
+            if rate.permille != other.permille
                 && rate.from_permille <= other.to_permille
                 && other.from_permille <= rate.to_permille
             {
@@ -115,7 +116,9 @@ fn counted(now: &Counted, before: Option<&Counted>, of: &Slice) -> Vec<Tile> {
             let bucket = [("bucket", bucket)];
             tile.href = Some(cases_href(of, if bucket[0].1.is_empty() { &[] } else { &bucket }));
         }
-        if id == "void" && let Some(permille) = now.void_permille {
+        if id == "void"
+            && let Some(permille) = now.void_permille
+        {
             tile = tile.note(format!("void rate {}", percent(permille)));
         }
         if id == "attempts" && now.unknown_cost_attempts > 0 {
@@ -124,18 +127,6 @@ fn counted(now: &Counted, before: Option<&Counted>, of: &Slice) -> Vec<Tile> {
         outcomes.push(tile);
     }
     outcomes
-}
-
-/// The change of a rate, in points of a per cent.
-fn points(now: i64, before: i64) -> Option<Change> {
-    let mut told = change(Some(now), Some(before), Better::More, |permille| {
-        percent(permille).replace(" %", " points")
-    })?;
-    // The per cent of a per cent is of no use.
-    if let (Some(start), Some(end)) = (told.text.find(" ("), told.text.find(')')) {
-        told.text.replace_range(start..=end, "");
-    }
-    Some(told)
 }
 
 fn section<'a>(of: &'a InCurrency, counted: &Counted, view: &View) -> Section<'a> {
@@ -157,7 +148,11 @@ fn section<'a>(of: &'a InCurrency, counted: &Counted, view: &View) -> Section<'a
     Section {
         money: of,
         tiles: tiles(of, counted, view),
-        trend: Trend::new(&of.trend, of.step, &of.currency),
+        // What failures cost is too little beside what outcomes bring: it is drawn beside the cost alone, too.
+        trends: [true, false]
+            .into_iter()
+            .filter_map(|of_revenue| Trend::new(&of.trend, of.step, &of.currency, of_revenue))
+            .collect(),
         causes: causes.collect(),
         losing: losing.collect(),
     }
@@ -171,9 +166,6 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
     let tile = |id: &str, pick: Pick, better: Better| {
         let before = of.before.as_ref().and_then(pick);
         let mut tile = Tile::new(id, money(pick(now), code));
-        if pick(now).is_some() {
-            tile.unit = code.into();
-        }
         tile.change = change(pick(now), before, better, |nanos| rounded(nanos, code));
         tile
     };
@@ -200,7 +192,8 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
         Some(fee) => loaded.note(format!("with Stripe's fee, {} in all", rounded(fee, code))),
         None => loaded.note("without Stripe's fee"),
     };
-    let mut profit = left_out(tile("profit", |of| of.row.one_currency.profit_per_attempt_nanos, Better::More));
+    let mut profit =
+        left_out(tile("profit", |of| of.row.one_currency.profit_per_attempt_nanos, Better::More));
     let decided = unit.attempts - unit.pending_attempts;
     if unit.profit_per_attempt_nanos.is_some() && unit.won > 0 {
         let each = |nanos: i64, of: i64| {
@@ -208,19 +201,21 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
             money(each, code)
         };
         let chance = permille(i128::from(unit.won), i128::from(decided)).map_or("–".into(), percent);
-        let (price, cost) = (each(unit.revenue_nanos, unit.won), each(unit.cost_nanos - unit.pending_nanos, decided));
+        let (price, cost) =
+            (each(unit.revenue_nanos, unit.won), each(unit.cost_nanos - unit.pending_nanos, decided));
         profit = profit.note(format!("{chance} × {price} − {cost}"));
     }
     let mut accrual = Tile::new("accrual", money(now.accrued_nanos, code));
     let pending = grouped(&now.row.pending);
     accrual = match (now.accrued_nanos, now.row.pending) {
         (Some(_), _) => {
-            accrual.unit = code.into();
             let void = now.void_permille.map_or("–".into(), percent);
             accrual.note(format!("{pending} pending episodes; void rate {void}"))
         }
         (None, 0) => accrual.note("nothing is pending"),
-        (None, _) => accrual.note(format!("too few: {pending} pending, and fewer than 30 decided at a price")),
+        (None, _) => {
+            accrual.note(format!("too few: {pending} pending, and fewer than 30 decided at a price"))
+        }
     };
     let revenue = tile("revenue", |of| Some(of.row.revenue_nanos), Better::More);
     let mut tiles = vec![revenue, cost, failure, margin, loaded, profit, accrual];

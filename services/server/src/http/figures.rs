@@ -161,7 +161,10 @@ mod tests {
     fn the_default_is_this_month_beside_the_last() {
         let view = read(|_| ()).unwrap();
         assert_eq!(view.query(), "from=2026-11-01&to=2026-11-23");
-        assert_eq!(view.compared().map(|of| (day_text(of.from), day_text(of.to))), Some(("2026-10-01".into(), "2026-10-23".into())));
+        assert_eq!(
+            view.compared().map(|of| (day_text(of.from), day_text(of.to))),
+            Some(("2026-10-01".into(), "2026-10-23".into()))
+        );
         assert_eq!(read(|of| of.compare = Some(String::new())).unwrap(), view);
     }
 
@@ -173,10 +176,13 @@ mod tests {
         for (field, found) in [
             ("compare: ", read(|of| of.compare = Some("moon".into()))),
             ("compare: ", read(|of| of.compare = Some("days".into()))),
-            ("compare: ", read(|of| {
-                of.compare = Some("year".into());
-                of.compare_from = Some("2026-01-01".into());
-            })),
+            (
+                "compare: ",
+                read(|of| {
+                    of.compare = Some("year".into());
+                    of.compare_from = Some("2026-01-01".into());
+                }),
+            ),
             ("compare_to: ", read(|of| of.compare_from = Some("2026-01-01".into()))),
             ("compare_to: ", read(|of| (of.compare_from, of.compare_to) = days("2026-01-01", "2026-01-01"))),
             ("compare_from: ", read(|of| (of.compare_from, of.compare_to) = days("soon", "2026-01-01"))),

@@ -61,8 +61,9 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
 /// Reads a day, if there is one.
 pub(super) fn day(field: &str, text: &Option<String>) -> Result<Option<i64>, String> {
     let text = text.as_deref().filter(|text| !text.is_empty());
-    let read =
-        |text: &str| parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"));
+    let read = |text: &str| {
+        parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
+    };
     text.map(read).transpose()
 }
 
