@@ -9,7 +9,7 @@ use crate::overview::{Counted, InCurrency, Overview};
 use crate::text::rounded;
 use crate::trend::Trend;
 use crate::unit::permille;
-use crate::view::View;
+use crate::view::{View, slice_query};
 use askama::Template;
 use verdict_store::alerts::Alert;
 use verdict_store::figures::Slice;
@@ -177,7 +177,7 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
         cost = cost.note(format!("unknown for {} attempts", grouped(&now.row.unknown_cost_attempts)));
     }
     let mut failure = tile("failure-cost", |of| of.failure_nanos, Better::Less);
-    failure.href = (now.failure_nanos != Some(0)).then(|| cases_href(&view.of, &[("bucket", "lost")]));
+    failure.href = Some(format!("/reports/failure-cost?{}&by=reason", slice_query(&view.of)));
     if let Some(part) = now.failure_permille {
         failure = failure.note(format!("{} of cost", percent(part)));
     }
