@@ -38,6 +38,7 @@ async fn told(service: &Service) {
     }
     service.post("/v1/attempts", &costly("globex", "g-1", 1, "answered")).await;
     confirm(service, "globex", "g-1", 2).await;
+    service.move_clock(START + 9 * DAY).await;
     for case in ["late-1", "late-2"] {
         service.post("/v1/attempts", &costly("acme", case, 9 * 24, "answered")).await;
     }
