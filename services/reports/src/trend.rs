@@ -67,7 +67,7 @@ impl<'a> Trend<'a> {
             let nanos = nth * unit;
             Some(Tick { y: percent(y(nanos)), label: label_of(i64::try_from(nanos).ok()?, currency) })
         });
-        let every = (points.len() + 6) / 7;
+        let every = points.len().div_ceil(7);
         let slots = points.iter().enumerate().map(|(nth, point)| {
             let at = nth as i128;
             Slot {

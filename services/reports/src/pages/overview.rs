@@ -86,7 +86,7 @@ fn counted(now: &Counted, before: Option<&Counted>, of: &Slice) -> Vec<Tile> {
     let mut success = Tile::new("success", now.success.map_or("–".into(), |rate| rate.shown()));
     if let Some(rate) = now.success {
         success = success.note(format!("95 % interval: {}", rate.interval()));
-        let few = rate.is_of_few().then_some("few, so it says little: ").unwrap_or_default();
+        let few = if rate.is_of_few() { "few, so it says little: " } else { "" };
         success =
             success.note(format!("{few}{} of {} decided", grouped(&rate.successes), grouped(&rate.decided)));
         if let Some(other) = before.and_then(|before| before.success) {
