@@ -46,6 +46,7 @@ CREATE TABLE figures_by_level (
     pending_unknown_costs BIGINT NOT NULL,
     pending_cost_nanos BIGINT NOT NULL,
     pending_other_cost_nanos BIGINT NOT NULL,
+    pending_outcomes BIGINT NOT NULL,
     won_attempts BIGINT NOT NULL,
     won_unknown_costs BIGINT NOT NULL,
     won_cost_nanos BIGINT NOT NULL,
@@ -80,7 +81,7 @@ SELECT l.level, l.days, f.day - ((f.day % l.days) + l.days) % l.days,
        CASE WHEN l.model = 1 THEN f.model ELSE '' END,
        CASE WHEN l.action = 1 THEN f.action ELSE '' END,
        CASE WHEN l.reason = 1 THEN f.reason ELSE '' END,
-       f.currency, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+       f.currency, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
        CAST(SUM(f.revenue_nanos) AS BIGINT)
 FROM daily_figures f CROSS JOIN (
     SELECT 'what' AS level, 1 AS days, 0 AS customer, 1 AS agent, 1 AS provider, 1 AS model, 1 AS action, 0 AS reason

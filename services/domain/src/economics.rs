@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Where a figure belongs. The first five hold costs of attempts, the next four count outcomes, the
-/// last holds revenue.
+/// last holds revenue. The first counts the episodes that are not decided, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bucket {
-    /// Attempts of episodes that are not decided.
+    /// Attempts of episodes that are not decided, and as outcomes these episodes.
     Pending,
     /// Attempts of won and billed episodes.
     Won,
@@ -83,7 +83,7 @@ pub struct Figures {
     pub cost_nanos: i64,
     /// The part of it that is not the model's.
     pub other_cost_nanos: i64,
-    /// Outcomes.
+    /// Outcomes; in [`Bucket::Pending`] episodes that have none yet.
     pub outcomes: i64,
     /// Revenue.
     pub revenue_nanos: i64,
@@ -142,11 +142,11 @@ pub fn contribution(
     for episode in episodes {
         let Some(verdict) = episode.verdict else { continue };
         let free = free(episode);
-        let mut last = None;
+        let (mut last, mut ended_at) = (None, None);
         let own = &facts[episode.facts.clone()];
         for fact in own {
             let Some(attempt) = fact.attempt() else { continue };
-            last = Some(attempt);
+            (last, ended_at) = (Some(attempt), Some(fact.at));
             let (bucket, reason) = match (verdict, free) {
                 (Verdict::Pending, _) => (Bucket::Pending, "-"),
                 (Verdict::Won(_), _) if !episode.charged => (Bucket::Free, "not_charged"),
@@ -180,21 +180,22 @@ pub fn contribution(
             add(&mut sum, cell, figures)?;
         }
         let (bucket, reason): (_, Option<LossReason>) = match verdict {
-            Verdict::Pending => continue,
+            Verdict::Pending => (Bucket::Pending, None),
             Verdict::Won(WinKind::Confirmed) => (Bucket::Confirmed, None),
             Verdict::Won(WinKind::Assumed) => (Bucket::Assumed, None),
             Verdict::Failed(reason) => (Bucket::Failed, Some(reason)),
             Verdict::Void(reason) => (Bucket::Void, Some(reason)),
         };
         let answer = episode.win.and_then(|win| facts[win.answer].attempt()).or(last);
-        let (Some(answer), Some(decided_at)) = (answer, episode.decided_at) else { continue };
+        // What is not decided stands on the day of its last attempt.
+        let (Some(answer), Some(counted_at)) = (answer, episode.decided_at.or(ended_at)) else { continue };
         let cell = Cell {
-            day: decided_at.day(),
+            day: counted_at.day(),
             agent: answer.agent.clone(),
             provider: "-".into(),
             model: answer.model.clone(),
             action: answer.action.clone(),
-            currency: currency_at(decided_at),
+            currency: currency_at(counted_at),
             bucket,
             reason: reason.map_or("-", LossReason::as_str).into(),
         };

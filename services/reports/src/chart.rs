@@ -132,32 +132,40 @@ fn title(day: &str, row: &Row, currency: &str) -> String {
 
 /// At most eight steps of 1, 2 or 5 times a power of ten, and zero.
 fn ticks(most: i128, currency: &str) -> Vec<Tick> {
-    let mut unit = 1;
-    let step = loop {
-        match [1, 2, 5].into_iter().map(|times| unit * times).find(|step| step * 8 >= most) {
-            Some(step) => break step,
-            None => unit *= 10,
-        }
-    };
+    let step = step_of(most);
     (0..=most / step)
         .filter_map(|nth| {
-            let nanos = i64::try_from(nth * step).ok()?;
-            // From a thousand on the steps are whole units.
-            let label = match decimal(nanos, 0) {
-                short if short.len() < 4 || short.contains('.') => short,
-                _ => rounded(nanos, currency).split('.').next().unwrap_or_default().to_string(),
-            };
+            let label = label_of(i64::try_from(nth * step).ok()?, currency);
             Some(Tick { y: percent(WHOLE - nth * step * WHOLE / most), label })
         })
         .collect()
 }
 
-fn percent(hundredths: i128) -> String {
+/// 1, 2 or 5 times a power of ten, of which at most eight are in `most`.
+pub(crate) fn step_of(most: i128) -> i128 {
+    let mut unit = 1;
+    loop {
+        match [1, 2, 5].into_iter().map(|times| unit * times).find(|step| step * 8 >= most) {
+            Some(step) => break step,
+            None => unit *= 10,
+        }
+    }
+}
+
+/// What stands at a step. From a thousand on the steps are whole units.
+pub(crate) fn label_of(nanos: i64, currency: &str) -> String {
+    match decimal(nanos, 0) {
+        short if short.len() < 4 || short.contains('.') => short,
+        _ => rounded(nanos, currency).split('.').next().unwrap_or_default().to_string(),
+    }
+}
+
+pub(crate) fn percent(hundredths: i128) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
 /// `2026-10-05` as `5 Oct`.
-fn short(day: &str) -> Option<String> {
+pub(crate) fn short(day: &str) -> Option<String> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = day.rsplit('-');

@@ -1,6 +1,7 @@
 //! The failure-cost report: figures by customer, agent, provider, model, action, reason or day.
 
 use crate::rate::Rate;
+use crate::unit::Unit;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -79,13 +80,18 @@ pub struct Row {
     pub failed: i64,
     /// Outcomes that were taken back.
     pub void: i64,
+    /// Episodes that are not decided, on the day of their last attempt.
+    pub pending: i64,
     /// Charges less voids and corrections; trials are none.
     pub revenue_nanos: i64,
-    /// Revenue less cost; absent where the group has money in more than one currency.
+    /// What of this may be held against each other: all of it, if the group has money in this currency alone. In the totals of a report by customer:
+    /// of the customers that have.
+    pub one_currency: Unit,
+    /// Revenue less cost; absent where some of the money is of a group that has it in more than one currency.
     pub margin_nanos: Option<i64>,
     /// Cost over confirmed and assumed outcomes of the group (in all currencies); absent without any.
     pub cost_per_resolution_nanos: Option<i64>,
-    /// Margin over attempts: what one more is worth on average (the chance of success times the price, less the cost).
+    /// Of [`Unit`], where the margin is not absent.
     pub profit_per_attempt_nanos: Option<i64>,
     /// How often the episodes that are decided succeeded (in all currencies); absent without any.
     pub success: Option<Rate>,
@@ -110,28 +116,84 @@ pub struct FailureCost {
 pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, StoreError> {
     let sums = figures::sums(store, &query.of, query.by).await?;
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-    let mut totals: BTreeMap<String, Row> = BTreeMap::new();
+    let mut totals: BTreeMap<(String, String), Row> = BTreeMap::new();
+    let mut units: BTreeMap<(String, String), Unit> = BTreeMap::new();
+    let mut units_of_all: BTreeMap<(String, String), Unit> = BTreeMap::new();
+    let homes = Homes::of(&sums, query.by);
     for sum in sums {
+        let (home, home_of_all) = (homes.of_key(&sum.key), homes.of_all(&sum.key));
         let key = match (query.by, sum.key.parse()) {
             (GroupBy::Day, Ok(day)) => day_text(day),
             _ => sum.key,
         };
-        let row = rows.entry((key, sum.currency.clone())).or_default();
-        let total = totals.entry(sum.currency).or_default();
-        for row in [row, total] {
-            add(row, sum.bucket, &sum.figures).ok_or_else(|| {
+        for (key, rows, units, home) in [
+            (key, &mut rows, &mut units, home),
+            ("total".into(), &mut totals, &mut units_of_all, home_of_all),
+        ] {
+            let row = rows.entry((key.clone(), sum.currency.clone())).or_default();
+            let added = add(row, sum.bucket, &sum.figures).and_then(|()| match home {
+                Some(home) => units.entry((key, home.to_string())).or_default().add(sum.bucket, &sum.figures),
+                None => {
+                    row.one_currency.leaves_out |=
+                        sum.figures.cost_nanos != 0 || sum.figures.revenue_nanos != 0;
+                    Some(())
+                }
+            });
+            added.ok_or_else(|| {
                 StoreError::Refused("the sums of the report overflow; ask for fewer days".into())
             })?;
         }
     }
-    let mut rows: Vec<Row> =
-        rows.into_iter().map(|((key, currency), row)| Row { key, currency, ..row }).collect();
-    let mut totals: Vec<Row> =
-        totals.into_iter().map(|(currency, row)| Row { key: "total".into(), currency, ..row }).collect();
+    let mut rows = named(rows, units);
+    let mut totals = named(totals, units_of_all);
     derive(&mut rows);
     derive(&mut totals);
     let by = group_name(query.by).to_string();
     Ok(FailureCost { from: day_text(query.of.from), to: day_text(query.of.to), by, rows, totals })
+}
+
+/// In which currency the money of a group is, if it is in one alone: only there may revenue be held against cost.
+struct Homes {
+    by_customer: bool,
+    /// Of each key, and of all together; `None`: in several.
+    keys: BTreeMap<String, Option<String>>,
+    all: Option<String>,
+}
+
+impl Homes {
+    fn of(sums: &[figures::Sum], by: GroupBy) -> Self {
+        let mut keys: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let mut all: Option<Option<String>> = None;
+        for sum in sums.iter().filter(|sum| sum.figures.cost_nanos != 0 || sum.figures.revenue_nanos != 0) {
+            let here = || Some(sum.currency.clone());
+            let home = keys.entry(sum.key.clone()).or_insert_with(here);
+            for home in [home, all.get_or_insert_with(here)] {
+                if home.as_ref() != Some(&sum.currency) {
+                    *home = None;
+                }
+            }
+        }
+        Self { by_customer: by == GroupBy::Customer, keys, all: all.flatten() }
+    }
+
+    fn of_key(&self, key: &str) -> Option<&str> {
+        self.keys.get(key)?.as_deref()
+    }
+
+    /// Of the totals: of customers, those in one currency can be added; other groups may share a customer.
+    fn of_all(&self, key: &str) -> Option<&str> {
+        if self.by_customer { self.of_key(key) } else { self.all.as_deref() }
+    }
+}
+
+fn named(rows: BTreeMap<(String, String), Row>, mut units: BTreeMap<(String, String), Unit>) -> Vec<Row> {
+    let rows = rows.into_iter().map(|(name, row)| {
+        let unit = units.remove(&name).unwrap_or_default();
+        let leaves_out = row.one_currency.leaves_out;
+        let (key, currency) = name;
+        Row { key, currency, one_currency: Unit { leaves_out, ..unit }, ..row }
+    });
+    rows.collect()
 }
 
 fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
@@ -145,7 +207,10 @@ fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
         Some(())
     };
     match bucket {
-        Bucket::Pending => attempts(|row| &mut row.pending_nanos),
+        Bucket::Pending => {
+            attempts(|row| &mut row.pending_nanos)?;
+            count(&mut row.pending, figures.outcomes)
+        }
         Bucket::Won => attempts(|row| &mut row.won_nanos),
         Bucket::Retry => attempts(|row| &mut row.retry_nanos),
         Bucket::Free => attempts(|row| &mut row.free_nanos),
@@ -158,7 +223,7 @@ fn add(row: &mut Row, bucket: Bucket, figures: &Figures) -> Option<()> {
     }
 }
 
-fn count(to: &mut i64, more: i64) -> Option<()> {
+pub(crate) fn count(to: &mut i64, more: i64) -> Option<()> {
     *to = to.checked_add(more)?;
     Some(())
 }
@@ -166,22 +231,16 @@ fn count(to: &mut i64, more: i64) -> Option<()> {
 /// What comes of the figures, from the rows of each key together.
 fn derive(rows: &mut [Row]) {
     let mut decided: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    let mut currencies: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows.iter() {
         let (wins, all) = decided.entry(row.key.clone()).or_default();
         *wins += row.confirmed + row.assumed;
         *all += row.confirmed + row.assumed + row.failed + row.void;
-        if row.cost_nanos != 0 || row.revenue_nanos != 0 {
-            *currencies.entry(row.key.clone()).or_default() += 1;
-        }
     }
     for row in rows {
-        let has_money = row.cost_nanos != 0 || row.revenue_nanos != 0;
-        if has_money && currencies.get(&row.key) == Some(&1) {
-            row.margin_nanos = row.revenue_nanos.checked_sub(row.cost_nanos);
-        }
-        if let Some(margin) = row.margin_nanos.filter(|_| row.attempts > 0) {
-            row.profit_per_attempt_nanos = divide_half_away(i128::from(margin), i128::from(row.attempts));
+        row.one_currency.derive();
+        if !row.one_currency.leaves_out {
+            row.margin_nanos = row.one_currency.margin_nanos;
+            row.profit_per_attempt_nanos = row.one_currency.profit_per_attempt_nanos;
         }
         let (wins, all) = decided.get(&row.key).copied().unwrap_or_default();
         row.success = Rate::of(wins, all);

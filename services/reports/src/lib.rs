@@ -23,10 +23,12 @@ mod case;
 mod chart;
 mod compared;
 mod count;
+mod definitions;
 mod evidence;
 mod export;
 mod failure_cost;
 mod levers;
+mod overview;
 pub mod pages;
 mod parquet_file;
 mod preview;
@@ -37,7 +39,10 @@ mod rejudge;
 mod sort;
 mod statement;
 mod text;
+mod trend;
+mod unit;
 mod verify;
+mod view;
 mod watch;
 mod xlsx;
 
@@ -48,6 +53,7 @@ pub use case::{
 };
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
+pub use definitions::{DEFINITIONS, Definition};
 pub use evidence::{Evidence, EvidenceFormat};
 pub use export::{ExportError, export};
 pub use failure_cost::{FailureCost, GROUPINGS, Query, Row, failure_cost, group_by};
@@ -55,6 +61,7 @@ pub use levers::{
     Assumed, Cached, Caching, Cheaper, Distillation, Levers, Model, Price, Question, Routed, Routing, levers,
     levers_text,
 };
+pub use overview::{Counted, Days, Groups, InCurrency, Line, Overview, Point, Unpriced, groups, overview};
 pub use parquet_file::{ParquetFile, ParquetFileError};
 pub use preview::{Preview, preview, previewed};
 pub use provider_bill::{
@@ -67,6 +74,8 @@ pub use rejudge::{Change, Comparison, RejudgeError, Rejudged, rejudge};
 pub use sort::Sort;
 pub use statement::statement;
 pub use text::{csv, table};
+pub use unit::{Measured, StripeFee, Unit};
 pub use verify::{Expected, Misfit, Verified, expected, verify};
+pub use view::{Compare, View, presets};
 pub use watch::{Thresholds, watch_figures};
 pub use xlsx::{XlsxError, xlsx};

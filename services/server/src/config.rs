@@ -51,6 +51,10 @@ pub struct Config {
     pub stripe_timeout_ms: u64,
     /// The wait after the first failed push to Stripe, in milliseconds; it doubles with each.
     pub stripe_retry_ms: u64,
+    /// What Stripe takes of revenue, in hundredths of a per cent (290 is 2.9 %), for the figures: an assumption, no fee is
+    /// read from Stripe. Without it, figures are without the fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_fee_basis_points: Option<u32>,
     /// How often the worker looks for work when nothing nudges it, in milliseconds.
     pub worker_tick_ms: u64,
     /// Whether the login cookie is only sent over HTTPS. Must be so unless only this machine can connect.
@@ -102,6 +106,7 @@ impl Default for Config {
             stripe_webhook_secrets: Vec::new(),
             stripe_timeout_ms: 30_000,
             stripe_retry_ms: 2_000,
+            stripe_fee_basis_points: None,
             worker_tick_ms: 500,
             secure_cookies: None,
             public_url: None,
@@ -125,7 +130,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 19] = [
+const ENVIRONMENT: [&str; 20] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -137,6 +142,7 @@ const ENVIRONMENT: [&str; 19] = [
     "stripe_webhook_secrets",
     "stripe_timeout_ms",
     "stripe_retry_ms",
+    "stripe_fee_basis_points",
     "worker_tick_ms",
     "secure_cookies",
     "public_url",
@@ -186,6 +192,9 @@ impl Config {
         }
         self.alerts.thresholds()?;
         self.levers.check()?;
+        if self.stripe_fee_basis_points.is_some_and(|points| points > 10_000) {
+            return Err(ConfigError("stripe_fee_basis_points must be from 0 to 10000 (290 is 2.9 %)".into()));
+        }
         if self.worker_tick_ms == 0 {
             return Err(ConfigError("worker_tick_ms must be at least 1".into()));
         }

@@ -112,7 +112,7 @@ pub enum GroupBy {
 /// One sum of the figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sum {
-    /// The customer, agent, model, reason, or the day as a number.
+    /// The customer, agent, provider, model, action, reason, or the day as a number.
     pub key: String,
     /// The currency of the money in it.
     pub currency: String,
@@ -259,8 +259,10 @@ pub struct DayCost {
 
 /// The costs of the days `[from, to)` by customer, day and currency; those of nothing are left out. From the roll-ups alone.
 pub async fn daily_costs(store: &Store, from: i64, to: i64) -> Result<Vec<DayCost>, StoreError> {
-    let sql = "SELECT customer, day, currency, CAST(SUM(cost_nanos) AS BIGINT) FROM daily_figures \
-               WHERE day >= $1 AND day < $2 GROUP BY customer, day, currency HAVING SUM(cost_nanos) <> 0 \
+    let sql = "SELECT customer, day, currency, \
+               won_cost_nanos + retry_cost_nanos + free_cost_nanos + lost_cost_nanos + pending_cost_nanos AS cost_nanos \
+               FROM figures_by_level WHERE level = 'customer' AND days = 1 AND day >= $1 AND day < $2 \
+               AND won_cost_nanos + retry_cost_nanos + free_cost_nanos + lost_cost_nanos + pending_cost_nanos <> 0 \
                ORDER BY customer, currency, day";
     let rows = all(&store.db, sql, [from.into(), to.into()]).await?;
     rows.iter()

@@ -10,7 +10,12 @@ use verdict_tests::database::fresh_postgres;
 use verdict_tests::service::Service;
 
 const SCOPES: [&str; 5] = ["ingest", "resolve", "billing", "report", "admin"];
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 12] = [
+    "/overview",
+    "/customers",
+    "/agents",
+    "/models",
+    "/actions",
     "/reports/failure-cost",
     "/reports/provider-bill",
     "/levers",
@@ -149,7 +154,7 @@ async fn pages_need_a_login() {
         let response = page(&service, path, "verdict_session=0123456789abcdef").await;
         assert!(leads_to(&response, "/login"), "{path}: {}", response.status());
     }
-    assert!(leads_to(&call(&service, Method::GET, "/", None).await, "/reports/failure-cost"));
+    assert!(leads_to(&call(&service, Method::GET, "/", None).await, "/overview"));
     problem(call(&service, Method::GET, "/openapi.json", None).await, 401).await;
     assert_eq!(call(&service, Method::GET, "/login", None).await.status(), 200);
 }
@@ -191,7 +196,8 @@ async fn a_page_names_the_scope_that_a_login_lacks() {
     let service = start("access-narrow").await;
     let (_, cookie) = log_in(&service, &new_key(&service, "ingest")).await;
     let cookie = cookie.unwrap();
-    for (path, scope) in PAGES.iter().zip(["report", "report", "billing", "billing", "admin", "admin"]) {
+    let needed = [["report"; 8].as_slice(), &["billing", "billing", "admin", "admin"]].concat();
+    for (path, scope) in PAGES.iter().zip(needed) {
         let response = page(&service, path, &cookie).await;
         assert_eq!(response.status(), 403, "{path}");
         let html = response.text().await.unwrap();
@@ -225,7 +231,7 @@ async fn problems_name_the_field_and_the_remedy() {
         ("from=yesterday", "from", "2026-10-01"),
         ("to=2026-13-01", "to", "2026-10-01"),
         ("from=2026-10-02&to=2026-10-02", "to", "after"),
-        ("by=moon", "by", "customer, agent, model, reason or day"),
+        ("by=moon", "by", "customer, agent, provider, model, action, reason, day"),
         ("format=xml", "format", "json, csv or xlsx"),
         ("form=csv", "form", "expected"),
     ] {

@@ -22,6 +22,7 @@ mod levers;
 mod litellm;
 mod live;
 mod meter_events;
+mod overview;
 mod payloads;
 mod polling;
 mod prices;

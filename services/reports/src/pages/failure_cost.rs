@@ -35,12 +35,17 @@ impl Filter {
         said.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
     }
 
-    /// The query of the same with another grouping, but for the order.
-    fn asked(&self, by: &str) -> String {
+    /// What other pages of figures are asked with, so that they show the same days and the same part.
+    fn kept(&self) -> String {
         let customer = self.of.customer.as_deref().map(|customer| ("customer", customer));
         let more = customer.into_iter().chain(self.narrowed());
         let more: String = more.map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
-        format!("from={}&to={}&by={}{more}", day_text(self.of.from), day_text(self.of.to), encoded(by))
+        format!("from={}&to={}{more}", day_text(self.of.from), day_text(self.of.to))
+    }
+
+    /// The query of the same with another grouping, but for the order.
+    fn asked(&self, by: &str) -> String {
+        format!("{}&by={}", self.kept(), encoded(by))
     }
 
     /// The query of the same with another grouping.
@@ -292,7 +297,7 @@ fn losses(reasons: &FailureCost) -> Vec<Loss<'_>> {
 }
 
 /// A reason as people say it.
-fn reason_text(reason: &str) -> &str {
+pub(super) fn reason_text(reason: &str) -> &str {
     match reason {
         "-" => "no failure",
         "handoff" => "handed to a human",
@@ -361,7 +366,7 @@ const REVENUE: &str =
 const COST: &str = "Won, retries, free, lost and pending together. What is unknown is not in it.";
 const MARGIN: &str = "Revenue less cost, where both are in one currency.";
 const PER_ATTEMPT: &str =
-    "Margin over attempts: the chance of success times the price, less the cost of a try.";
+    "Of decided attempts: the chance of success times the price, less the cost of a try.";
 const SUCCESS: &str = "Confirmed and assumed outcomes among all that are decided; with the interval that holds the true rate in 95 of 100 cases.";
 const PER_RESOLUTION: &str = "Cost over confirmed and assumed outcomes.";
 

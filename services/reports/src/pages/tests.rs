@@ -1,12 +1,13 @@
 mod cases;
 mod customer;
+mod figures;
 mod levers;
 mod provider_bill;
 mod sources;
 
 use super::*;
 use crate::behind::Asked;
-use crate::{FailureCost, Row};
+use crate::{FailureCost, Rate, Row};
 use std::collections::BTreeMap;
 use std::path::Path;
 use verdict_domain::contract::{BillTo, StripeTerms};
@@ -465,6 +466,7 @@ fn sample() -> Vec<(String, String)> {
     pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
     pages.extend(cases::sample());
     pages.extend(provider_bill::sample());
+    pages.extend(figures::sample());
     pages.extend(customer::sample(&drafted[0], &charges));
     pages
 }

@@ -10,6 +10,7 @@ mod disputes;
 mod events;
 mod evidence;
 mod export;
+mod figures;
 mod levers;
 mod litellm;
 mod live;
@@ -68,6 +69,8 @@ pub struct Door {
     pub public_url: Option<String>,
     /// Who is told when figures have changed.
     pub live: Live,
+    /// What Stripe takes of revenue, in hundredths of a per cent, if that is configured.
+    pub stripe_fee_basis_points: Option<u32>,
 }
 
 /// The most bytes in a request: 10,000 attempts of 3 kB.
@@ -135,6 +138,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(prices::get_disagreements)
         .service(prices::list_overrides)
         .service(prices::post_override)
+        .service(figures::overview)
+        .service(figures::groups)
         .service(reports::failure_cost)
         .service(reports::unknown_costs)
         .service(provider_bills::post_provider_bill)

@@ -4,11 +4,12 @@ use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::behind::{self, BehindParams, Found};
 use super::cases::{self, CaseParams, SHOWN_CASES};
+use super::figures::{FigureParams, view};
 use super::live;
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
 use super::reports::{ReportParams, query, sort};
-use super::{operations, sources};
+use super::{figures, operations, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use std::fmt;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_reports::{Asked, Query, Sort};
-use verdict_store::figures::{self, GroupBy};
+use verdict_store::figures::{GroupBy, cases_behind};
 use verdict_store::{
     StoreError, alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine,
     status,
@@ -42,6 +43,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/live.js", web::get().to(live_script))
         .route("/live", web::get().to(live::stream))
         .route("/openapi.json", web::get().to(openapi))
+        .route("/overview", web::get().to(overview))
+        .route("/customers", web::get().to(customers))
+        .route("/agents", web::get().to(agents))
+        .route("/models", web::get().to(models))
+        .route("/actions", web::get().to(actions))
+        .route("/definitions", web::get().to(definitions))
         .route("/reports/failure-cost", web::get().to(failure_cost))
         .route("/reports/provider-bill", web::get().to(provider_bill))
         .route("/levers", web::get().to(show_levers))
@@ -132,7 +139,7 @@ fn shown_live<E: fmt::Display>(html: Result<String, E>) -> Page {
 }
 
 async fn home() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, "/reports/failure-cost")).finish()
+    HttpResponse::SeeOther().insert_header((LOCATION, "/overview")).finish()
 }
 
 async fn style() -> HttpResponse {
@@ -180,6 +187,54 @@ async fn logout(door: web::Data<Door>, request: HttpRequest) -> Page {
     Ok(HttpResponse::SeeOther().cookie(cookie).insert_header((LOCATION, "/login")).finish())
 }
 
+async fn overview(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    let caller = login?;
+    caller.may(Scope::Report)?;
+    let now = door.clock.now();
+    let view = view(&params, now).map_err(Problem::unprocessable)?;
+    let overview = figures::overview_of(&door, &view).await?;
+    let open = match caller.may(Scope::Admin) {
+        Ok(()) => Some(open_alerts(&door).await?),
+        Err(_) => None,
+    };
+    shown(pages::overview(&overview, &view, open.as_deref(), now.day()))
+}
+
+/// The alerts that are not over.
+async fn open_alerts(door: &Door) -> Result<Vec<alerts::Alert>, Problem> {
+    let mut open = alerts::list(&door.store, SHOWN_PARKED).await?;
+    open.retain(|alert| alert.cleared_at.is_none());
+    Ok(open)
+}
+
+async fn customers(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Customer).await
+}
+
+async fn agents(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Agent).await
+}
+
+async fn models(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Model).await
+}
+
+async fn actions(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
+    groups(login, &door, &params, GroupBy::Action).await
+}
+
+async fn groups(login: Login, door: &Door, params: &FigureParams, by: GroupBy) -> Page {
+    login?.may(Scope::Report)?;
+    let now = door.clock.now();
+    let view = view(params, now).map_err(Problem::unprocessable)?;
+    shown(pages::groups(&figures::groups_of(door, &view, by).await?, &view, now.day()))
+}
+
+async fn definitions(login: Login) -> Page {
+    login?;
+    shown(pages::definitions())
+}
+
 async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
@@ -219,7 +274,7 @@ pub(super) async fn failure_cost_page(
         true => Vec::new(),
         false => {
             let lost = Asked { figure: "lost", ..Asked::of(query.of.clone()) };
-            figures::cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
+            cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
         }
     };
     let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared, sort };
@@ -306,8 +361,7 @@ async fn list_sources(login: Login, door: web::Data<Door>) -> Page {
 }
 
 async fn sources_page(door: &Door, said: Option<Said>) -> Page {
-    let mut alerts = alerts::list(&door.store, SHOWN_PARKED).await?;
-    alerts.retain(|alert| alert.cleared_at.is_none());
+    let alerts = open_alerts(door).await?;
     let health: Vec<SourceHealth> = sources::looked_at(door).await?.into_iter().map(Into::into).collect();
     let quarantined = quarantine::list(&door.store, SHOWN_PARKED).await?;
     shown(pages::sources(&alerts, &health, &quarantined, said.as_ref()))

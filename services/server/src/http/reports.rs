@@ -41,14 +41,8 @@ pub(crate) struct ReportParams {
 
 /// Reads a span of UTC days: by default from the first of this month until tomorrow. The message names the field.
 pub(crate) fn days(from: Option<&str>, to: Option<&str>, now: Timestamp) -> Result<(i64, i64), String> {
-    let day = |field: &str, text: Option<&str>, default: i64| match text.filter(|text| !text.is_empty()) {
-        Some(text) => {
-            parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
-        }
-        None => Ok(default),
-    };
-    let from = day("from", from, period::month_containing(now).start.day())?;
-    let to = day("to", to, now.day() + 1)?;
+    let from = day("from", from)?.unwrap_or(period::month_containing(now).start.day());
+    let to = day("to", to)?.unwrap_or(now.day() + 1);
     match to <= from {
         true => Err(format!("to: {} is not after {}", day_text(to), day_text(from))),
         false => Ok((from, to)),
@@ -75,6 +69,14 @@ pub(crate) fn query(params: &ReportParams, now: Timestamp) -> Result<Query, Stri
 /// Reads in which order to report it; the message names the field.
 pub(crate) fn sort(params: &ReportParams) -> Result<Option<Sort>, String> {
     params.sort.as_deref().filter(|sort| !sort.is_empty()).map(Sort::read).transpose()
+}
+
+/// Reads a day, if there is one.
+pub(super) fn day(field: &str, text: Option<&str>) -> Result<Option<i64>, String> {
+    let read = |text: &str| {
+        parse_day(text).ok_or_else(|| format!("{field}: `{text}` is not a day such as 2026-10-01"))
+    };
+    text.filter(|text| !text.is_empty()).map(read).transpose()
 }
 
 /// What failure costs: from the daily roll-ups.

@@ -56,11 +56,12 @@ struct Measure {
     of: fn(&mut Figures) -> &mut i64,
 }
 
-const MEASURES: [Measure; 25] = [
+const MEASURES: [Measure; 26] = [
     Measure { column: "pending_attempts", bucket: Bucket::Pending, of: |f| &mut f.attempts },
     Measure { column: "pending_unknown_costs", bucket: Bucket::Pending, of: |f| &mut f.unknown_costs },
     Measure { column: "pending_cost_nanos", bucket: Bucket::Pending, of: |f| &mut f.cost_nanos },
     Measure { column: "pending_other_cost_nanos", bucket: Bucket::Pending, of: |f| &mut f.other_cost_nanos },
+    Measure { column: "pending_outcomes", bucket: Bucket::Pending, of: |f| &mut f.outcomes },
     Measure { column: "won_attempts", bucket: Bucket::Won, of: |f| &mut f.attempts },
     Measure { column: "won_unknown_costs", bucket: Bucket::Won, of: |f| &mut f.unknown_costs },
     Measure { column: "won_cost_nanos", bucket: Bucket::Won, of: |f| &mut f.cost_nanos },
