@@ -146,7 +146,8 @@ mod tests {
         let mut names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         names.retain(|name| *name != "currency");
         let mut columns = COLUMNS.map(|(name, _)| name);
-        (names.sort(), columns.sort());
+        names.sort();
+        columns.sort();
         assert_eq!(names, columns);
         assert_eq!(Sort::read("-won_nanos").unwrap().to_string(), "-won_nanos");
         assert!(Sort::read("--won_nanos").unwrap_err().starts_with("sort: `--won_nanos` is none of key, "));

@@ -127,34 +127,41 @@ impl Shop {
         }
         // One is confirmed by a webhook instead, one has no price, one is still open.
         resolutions.retain(|resolution| resolution["id"] != format!("{CASE} confirmed"));
-        let (mut odd, _) = history("acme", 901, START + 6 * DAY);
+        let (mut odd, _) = history("acme", 901, START + 20 * DAY);
         odd[0]["action"] = json!("support.refund");
         let (open, _) = history("acme", 911, NOW - 5 * HOUR);
         attempts.extend([odd, open].concat());
 
         let time =
             |fact: &Value| fact["occurred_at"].as_str().or(fact["ended_at"].as_str()).unwrap().to_string();
+        let idle = async || service.wait_until_idle(Duration::from_secs(30)).await;
         for week in 1..=5 {
             let now = START + (7 * week + 1) * DAY;
             service.move_clock(now).await;
-            for (path, facts) in [("/v1/attempts", &mut attempts), ("/v1/resolutions", &mut resolutions)] {
+            // What was said comes before what it is said of, and the clock stands until all of it is judged: so it does not
+            // matter when the worker looks.
+            for (path, facts) in [("/v1/resolutions", &mut resolutions), ("/v1/attempts", &mut attempts)] {
                 let due: Vec<Value> = facts.extract_if(.., |fact| time(fact) <= rfc3339(now)).collect();
                 if !due.is_empty() {
                     service.post(path, &json!(due)).await;
                 }
-            }
-            if week == 1 {
-                deliveries(&service, now).await;
+                idle().await;
             }
             service.move_clock(now + HOUR).await;
+            if week == 1 {
+                deliveries(&service, now + HOUR).await;
+                idle().await;
+            }
         }
         service.post("/v1/attempts", &json!(attempts)).await;
+        idle().await;
         service.move_clock(NOW - HOUR).await;
         let dispute =
             json!({ "id": "d-1", "customer": "acme", "case": "acme-000", "reason": "it was our own people" });
         service.post("/v1/disputes", &dispute).await;
+        idle().await;
         service.move_clock(NOW).await;
-        service.wait_until_idle(Duration::from_secs(30)).await;
+        idle().await;
         let parked = service.get_json("/v1/parked").await;
         assert_eq!(
             parked.as_array().unwrap().len(),
@@ -199,7 +206,8 @@ impl Shop {
 async fn deliveries(service: &Service, now: i64) {
     let said = |case: &str| {
         let data = json!({ "customer": "acme", "case": case, "reason": "thumbs up" });
-        json!({ "type": "resolution.confirmed", "timestamp": rfc3339(now - HOUR), "data": data }).to_string()
+        json!({ "type": "resolution.confirmed", "timestamp": rfc3339(now - 2 * HOUR), "data": data })
+            .to_string()
     };
     for (id, body) in [(DELIVERY, said(CASE)), ("msg-0002", said("").replace("acme", ""))] {
         assert_eq!(service.try_webhook(id, &body, now).await.unwrap().status(), 202);

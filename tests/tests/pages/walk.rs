@@ -20,6 +20,12 @@ fn nanos(decimal: &str) -> i128 {
     sign * (whole.parse::<i128>().unwrap() * NANOS + fraction.parse::<i128>().unwrap())
 }
 
+/// A cell of a workbook in nanos. It is a float: of an amount below a million it holds all nine decimals.
+#[allow(clippy::float_arithmetic)]
+fn of_cell(amount: f64) -> i128 {
+    (amount * 1e9).round() as i128
+}
+
 /// A column of the table on the page, from the top, by its heading.
 async fn column(page: &Page, table: &str, heading: &str) -> Vec<String> {
     let cells = page
@@ -164,10 +170,9 @@ async fn exports(page: &Page, shop: &Shop) {
     let (currency, cost_at) = (at("currency"), at("cost"));
     let (mut summed, mut totals) = (BTreeMap::new(), BTreeMap::new());
     for row in &rows[heading + 1..] {
-        // A cell is a float: of an amount below a million it holds all nine decimals.
         let Data::Float(amount) = row[cost_at] else { panic!("{:?}", row[cost_at]) };
         let into = if row[0] == *"total" { &mut totals } else { &mut summed };
-        *into.entry(row[currency].to_string()).or_default() += (amount * 1e9).round() as i128;
+        *into.entry(row[currency].to_string()).or_default() += of_cell(amount);
     }
     assert_eq!(summed, cost, "the rows of the workbook");
     assert_eq!(totals, cost, "its sums");
