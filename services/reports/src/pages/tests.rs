@@ -159,7 +159,7 @@ fn failure_cost_escapes_and_encodes() {
             .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
-    assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&amp;format=csv"));
+    assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&#38;by=model&amp;format=csv"));
 }
 
 #[test]
