@@ -355,6 +355,15 @@ impl Page {
         value.as_str().unwrap_or_else(|| panic!("{expression}: {value}")).into()
     }
 
+    /// Waits until an expression is true.
+    pub async fn until(&self, expression: &str) {
+        let start = Instant::now();
+        while self.value(expression).await != true {
+            assert!(start.elapsed() < PATIENCE, "not yet: {expression}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Its address, without the host.
     pub async fn path(&self) -> String {
         self.text("location.pathname + location.search + location.hash").await
@@ -444,9 +453,14 @@ impl Page {
 
     /// A picture (PNG) of the page from its top, as high as it is, but no higher than so many pixels.
     pub async fn picture(&self, view: View, highest: u64) -> Vec<u8> {
-        // No blinking caret. A style sheet of a script's is not the page's: the content policy does not concern it.
-        let still = "const sheet = new CSSStyleSheet(); sheet.replaceSync('* { caret-color: transparent !important }'); \
-                     document.adoptedStyleSheets = [sheet]; window.scrollTo(0, 0); document.documentElement.scrollHeight";
+        // No blinking caret (a style sheet of a script's is not the page's: the content policy does not concern it). What sticks
+        // while others scroll is drawn in a layer of its own, at a whole pixel or not by chance; unscrolled it
+        // stands where it stands anyway.
+        let still = "(() => { const sheet = new CSSStyleSheet(); sheet.replaceSync('* { caret-color: transparent !important }'); \
+            document.adoptedStyleSheets = [sheet]; window.scrollTo(0, 0); \
+            for (const e of document.querySelectorAll('*')) \
+              if (getComputedStyle(e).position === 'sticky') e.style.setProperty('position', 'static', 'important'); \
+            return document.documentElement.scrollHeight })()";
         let height = self.value(still).await.as_u64().unwrap().min(highest);
         let clip = json!({ "x": 0, "y": 0, "width": view.width, "height": height, "scale": 1 });
         let params = json!({ "format": "png", "clip": clip, "captureBeyondViewport": true });

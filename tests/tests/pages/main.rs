@@ -44,12 +44,18 @@ fn browser(name: &str) -> Browser {
 async fn logged_in(browser: &Browser, shop: &shop::Shop, view: View) -> Page {
     let page = browser.page(view).await;
     page.open(&shop.service.url("/login")).await;
-    // The one field has the focus.
-    page.type_text(&shop.service.key).await;
+    type_key(&page, &shop.service.key).await;
     page.press_and_follow("Enter").await;
     assert_ne!(page.path().await, "/login");
     calm(&page, "the login").await;
     page
+}
+
+/// Types a key into the one field of the login, which gets the focus by itself a moment after the page is loaded.
+async fn type_key(page: &Page, key: &str) {
+    page.until("document.activeElement.name === 'key'").await;
+    page.type_text(key).await;
+    assert_eq!(page.text("document.activeElement.value").await, key);
 }
 
 /// Nothing went wrong so far: no error of a script or of the content policy, no failed request.

@@ -1,7 +1,7 @@
 //! A finance person's way through the pages: by mouse and keys alone, with what is seen held against the exact figures.
 
 use crate::shop::{CASE, DELIVERY, INVOICE, Shop, sqlite};
-use crate::{browser, calm, logged_in};
+use crate::{browser, calm, logged_in, type_key};
 use calamine::{Data, Reader, Xlsx};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ async fn with_a_wrong_key_nobody_enters(page: &Page, shop: &Shop) {
     page.open(&shop.service.url("/")).await;
     assert_eq!(page.path().await, "/login");
     calm(page, "the way to the login").await;
-    page.type_text("vk_nobody_has_this").await;
+    type_key(page, "vk_nobody_has_this").await;
     page.follow("button", "Log in").await;
     assert!(
         page.text("document.querySelector('[role=alert]').innerText").await.contains("unknown or revoked")
