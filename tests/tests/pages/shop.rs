@@ -182,6 +182,16 @@ impl Shop {
         let october = "from=2026-10-01&to=2026-11-01";
         let invoice = INVOICE.replace(':', "%3A");
         vec![
+            place("overview", &format!("/overview?{october}")),
+            place("overview-of-a-customer", &format!("/overview?{october}&customer=acme&compare=none")),
+            place("customers", &format!("/customers?{october}&sort=-cost")),
+            place("agents", &format!("/agents?{october}")),
+            place("models", &format!("/models?{october}")),
+            place("actions", &format!("/actions?{october}")),
+            place("definitions", "/definitions"),
+            place("levers", "/levers"),
+            place("provider-bill", &format!("/reports/provider-bill?{october}&provider=openai")),
+            place("failures", &format!("/cases?{october}&bucket=failures&sort=-cost")),
             place("failure-cost", &format!("/reports/failure-cost?{october}&by=agent&sort=-lost_nanos")),
             place("failure-cost-by-day", &format!("/reports/failure-cost?{october}&by=day&customer=acme")),
             place("failure-cost-of-nothing", "/reports/failure-cost?from=2025-01-01&to=2025-02-01"),
