@@ -42,7 +42,7 @@ async fn the_report_is_printed_with_its_table_and_without_its_controls() {
     let pages = count(&file, "/Type /Page\n");
     assert!((1..=4).contains(&pages), "{pages} pages");
     assert!(count(&file, "/S /Table") >= 2 && count(&file, "/S /TH") > 20, "no table");
-    for path in ["/invoices)", "/parked)", "/logout)", "format=xlsx)"] {
+    for path in ["/levers)", "/parked)", "/logout)", "format=xlsx)"] {
         assert_eq!(count(&file, path), 0, "{path}");
     }
     std::fs::write(crate::folder("paper").join("report.pdf"), file).unwrap();
