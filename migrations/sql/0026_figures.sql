@@ -27,7 +27,9 @@ SELECT customer, day, agent, '-', model, action, currency, 'revenue', '-', 0, 0,
     FROM charges c JOIN outcomes o ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq
     UNION ALL
     SELECT p.customer, (p.end_at - 1) / 86400000000, '-', '-', '-',
-           (SELECT MIN(i.currency) FROM invoices i WHERE i.customer = p.customer), p.beyond_list_nanos
+           -- All that a customer is billed is in one currency.
+           COALESCE((SELECT MIN(i.currency) FROM invoices i WHERE i.customer = p.customer),
+                    (SELECT MIN(c.currency) FROM charges c WHERE c.customer = p.customer)), p.beyond_list_nanos
     FROM periods p WHERE p.beyond_list_nanos <> 0
 ) AS revenue GROUP BY customer, day, agent, model, action, currency;
 
