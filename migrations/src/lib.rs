@@ -57,6 +57,7 @@ impl MigratorTrait for Migrator {
             "0030_repricing_and_bills",
             "0031_figure_changes",
             "0032_levers",
+            "0033_figures_to_add",
         ]
     }
 }
@@ -75,7 +76,7 @@ impl MigrationTrait for SqlFile {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
+        // `month`: the first day of the month of `day`. `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
         // is an error and does not silently become a float.
         let words = match manager.get_database_backend() {
             DbBackend::Postgres => [
@@ -85,6 +86,10 @@ impl MigrationTrait for SqlFile {
                 ("{plain}", ""),
                 ("{hot}", "WITH (fillfactor = 50)"),
                 ("{sqlite} ", "-- "),
+                (
+                    "{month}",
+                    "CAST(EXTRACT(EPOCH FROM DATE_TRUNC('month', TIMESTAMP 'epoch' + day * INTERVAL '1 day')) / 86400 AS BIGINT)",
+                ),
             ],
             _ => [
                 ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
@@ -93,6 +98,10 @@ impl MigrationTrait for SqlFile {
                 ("{plain}", "STRICT"),
                 (" BIGINT", " INTEGER"),
                 ("{sqlite} ", ""),
+                (
+                    "{month}",
+                    "CAST(julianday(date(day * 86400, 'unixepoch', 'start of month')) - 2440587.5 AS INTEGER)",
+                ),
             ],
         };
         let sql = words.iter().fold(self.1.to_string(), |sql, (word, meaning)| sql.replace(word, meaning));

@@ -322,13 +322,16 @@ impl Api {
     pub async fn wait_until_idle(&self, patience: Duration) {
         let start = Instant::now();
         loop {
+            let asked = Instant::now();
             let status = self.get_json("/v1/status").await;
-            let waiting = ["deliveries_to_map", "cases_to_judge", "outcomes_to_rate", "pushes_waiting"];
+            let waiting =
+                ["deliveries_to_map", "cases_to_judge", "outcomes_to_rate", "figures_to_add", "pushes_waiting"];
             if waiting.iter().all(|step| status[step] == 0) {
                 return;
             }
             assert!(start.elapsed() < patience, "still not idle: {status}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // Counting what waits takes the longer the more it is, from the work that is waited for.
+            tokio::time::sleep((asked.elapsed() * 20).max(Duration::from_millis(100))).await;
         }
     }
 }

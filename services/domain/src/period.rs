@@ -1,7 +1,7 @@
 //! Billing periods: half-open stretches of UTC time, resolved from the contract's time zone once.
 
 use crate::contract::Cadence;
-use crate::time::Timestamp;
+use crate::time::{MICROS_PER_DAY, Timestamp};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeZone};
 pub use chrono_tz::{Tz, UTC};
 
@@ -98,6 +98,12 @@ fn later(day: NaiveDate, months: u32) -> Option<NaiveDate> {
 /// The UTC month that contains `at`.
 pub fn month_containing(at: Timestamp) -> Period {
     Calendar { cadence: Cadence::Monthly, zone: UTC, anchor: at }.containing(at)
+}
+
+/// The UTC month of a UTC day: its first day, and the first day after it, counted from 1970-01-01.
+pub fn month_of_day(day: i64) -> (i64, i64) {
+    let month = month_containing(Timestamp(day.saturating_mul(MICROS_PER_DAY)));
+    (month.start.day(), month.end.day())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use verdict_billing::{
 use verdict_domain::time::{Span, Timestamp};
 use verdict_reports::{Thresholds, watch_figures};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
-use verdict_store::{Store, StoreError, deliveries, is_anything_due};
+use verdict_store::{Store, StoreError, deliveries, figures, is_anything_due};
 
 /// How many things one transaction of a step takes.
 const BATCH: u32 = 5_000;
@@ -32,6 +32,9 @@ const WATCH_SPEND: Span = Span(60_000_000);
 
 /// How often it is told which outcomes are free, by the wall clock: each look reads all of a period's outcomes.
 const ALLOT: Span = Span(60_000_000);
+/// While there is other work, so long the sums of the figures may lag behind the facts, by the wall clock: what is added up at
+/// a time falls into fewer rows.
+const ADD_FIGURES: Span = Span(2_000_000);
 /// How often the figures are watched at most, by the wall clock.
 const WATCH_FIGURES: Duration = Duration::from_secs(60);
 /// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.
@@ -62,6 +65,8 @@ pub struct Worker {
     watched_spend_at: AtomicI64,
     /// When it was told last which outcomes are free, by the wall clock in microseconds.
     allotted_at: AtomicI64,
+    /// When the figures were added up last, by the wall clock in microseconds.
+    added_figures_at: AtomicI64,
     /// One run at a time: who asks for one and waits, gets all that was there when it asked.
     turn: Mutex<()>,
 }
@@ -91,6 +96,7 @@ impl Worker {
             nudges: AtomicU64::new(0),
             watched_spend_at: AtomicI64::new(i64::MIN),
             allotted_at: AtomicI64::new(i64::MIN),
+            added_figures_at: AtomicI64::new(i64::MIN),
             turn: Mutex::new(()),
         })
     }
@@ -273,6 +279,9 @@ impl Worker {
         let mut worked = false;
         for result in results {
             worked |= result?;
+        }
+        if !worked || is_due(&self.added_figures_at, ADD_FIGURES) {
+            worked |= figures::add_waiting(store).await?;
         }
         Ok(worked)
     }

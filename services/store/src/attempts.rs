@@ -179,13 +179,12 @@ pub struct UnknownCost {
 /// Which models' attempts have an unknown cost, the most frequent first; at most 1,000. From the figures: of cases that were
 /// judged.
 pub async fn unknown_costs(store: &Store) -> Result<Vec<UnknownCost>, StoreError> {
-    let buckets = ["pending", "won", "retry", "free", "lost"];
-    let unknown = buckets.map(|bucket| format!("{bucket}_unknown_costs")).join(" + ");
+    let unknown = figures::of_attempts("unknown_costs");
     let sql = format!(
         "SELECT customer, provider, model, CAST(SUM({unknown}) AS BIGINT) FROM figures_by_level \
          WHERE level = 'customer_model' AND days = {} GROUP BY customer, provider, model \
          HAVING SUM({unknown}) > 0 ORDER BY 4 DESC, customer, provider, model LIMIT 1000",
-        figures::EVER
+        figures::Span::Ever.days()
     );
     let rows = all(&store.db, &sql, []).await?;
     rows.iter()

@@ -1,38 +1,28 @@
 //! The daily figures: moved by differences, read by reports; and what each case adds to them.
+//!
+//! Who changes a figure only notes by how much, in its own transaction. A step of its own adds up what was noted: the sums
+//! follow the facts within a moment, and nobody who judges or charges waits for a sum that others add to.
 
 mod behind;
 mod contributions;
 mod levels;
 mod rebuild;
+mod waiting;
 
 pub use behind::{Behind, CaseBehind, Order, Place, Total, behind_total, cases_behind, cases_behind_within};
 pub use contributions::{Changed, contributions, set_contributions};
-pub(crate) use levels::EVER;
+pub(crate) use levels::{Span, of_attempts};
 pub use rebuild::{next_customer, rebuild_customer, rebuild_overall};
+pub use waiting::{add, add_waiting};
+pub(crate) use waiting::waiting_of;
 
 use crate::bulk::{self, Insert, Kind};
-use crate::changes;
 use crate::connect::{Store, StoreError, Tx, all, known};
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{Bucket, Cell, Figures};
 
-/// Adds differences to the figures of customers, on all levels, and notes that they changed.
-pub async fn add(tx: &Tx, differences: BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
-    if differences.is_empty() {
-        return Ok(());
-    }
-    changes::note(tx).await?;
-    claim(tx).await?;
-    let cells = differences.iter().map(|((customer, cell), figures)| (customer.as_str(), cell, *figures));
-    let rows = levels::Rows::of(cells, |_| true)?;
-    add_to_days(tx, &differences).await?;
-    rows.add(tx).await?;
-    Ok(())
-}
-
-/// All that adds at a time meets in the same few rows, in some steps more than once: without a turn, two would wait for each
-/// other in a circle.
+/// All that adds to the sums at a time meets in the same few rows: without a turn, two would wait for each other in a circle.
 async fn claim(tx: &Tx) -> Result<(), StoreError> {
     tx.claim("figures").await
 }
@@ -259,12 +249,12 @@ pub struct DayCost {
 
 /// The costs of the days `[from, to)` by customer, day and currency; those of nothing are left out. From the roll-ups alone.
 pub async fn daily_costs(store: &Store, from: i64, to: i64) -> Result<Vec<DayCost>, StoreError> {
-    let sql = "SELECT customer, day, currency, \
-               won_cost_nanos + retry_cost_nanos + free_cost_nanos + lost_cost_nanos + pending_cost_nanos AS cost_nanos \
-               FROM figures_by_level WHERE level = 'customer' AND days = 1 AND day >= $1 AND day < $2 \
-               AND won_cost_nanos + retry_cost_nanos + free_cost_nanos + lost_cost_nanos + pending_cost_nanos <> 0 \
-               ORDER BY customer, currency, day";
-    let rows = all(&store.db, sql, [from.into(), to.into()]).await?;
+    let cost = of_attempts("cost_nanos");
+    let sql = format!(
+        "SELECT customer, day, currency, {cost} FROM figures_by_level \
+         WHERE level = 'customer' AND days = 1 AND day >= $1 AND day < $2 AND {cost} <> 0 ORDER BY customer, currency, day"
+    );
+    let rows = all(&store.db, &sql, [from.into(), to.into()]).await?;
     rows.iter()
         .map(|row| {
             Ok(DayCost {

@@ -4,10 +4,12 @@
 use crate::bulk;
 use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, one};
+use crate::figures::{Span, waiting_of};
 use crate::invoices::{self, Invoice};
 use crate::ledger::Touched;
 use crate::parked::Origin;
 use std::collections::{BTreeMap, BTreeSet};
+use verdict_domain::economics::Bucket;
 use verdict_domain::period::Period;
 use verdict_domain::time::Timestamp;
 
@@ -97,12 +99,20 @@ pub async fn left_off(
 
 /// The next customers that have a period, a charge or figures, after the one given.
 pub async fn customers_page(tx: &Tx, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
-    let of = |table: &str| {
+    let of = |(table, also): (&str, String)| {
         format!(
-            "SELECT * FROM (SELECT DISTINCT customer FROM {table} WHERE customer > $1 ORDER BY customer LIMIT $2) AS of_{table}"
+            "SELECT * FROM (SELECT DISTINCT customer FROM {table} WHERE customer > $1{also} ORDER BY customer LIMIT $2) AS of_{table}"
         )
     };
-    let union = ["contracts", "periods", "daily_figures"].map(of).join(" UNION ");
+    let a_row_a_customer = format!(" AND level = 'customer' AND days = {}", Span::Ever.days());
+    let union = [
+        ("contracts", String::new()),
+        ("periods", String::new()),
+        ("figures_by_level", a_row_a_customer),
+        ("figures_to_add", String::new()),
+    ]
+    .map(of)
+    .join(" UNION ");
     let sql = format!("{union} ORDER BY customer LIMIT $2");
     let rows = all(&tx.tx, &sql, [after.into(), i64::from(limit).into()]).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
@@ -187,6 +197,7 @@ pub async fn revenue(
     since_day: i64,
 ) -> Result<BTreeMap<(String, i64), (i64, i64)>, StoreError> {
     let mut days: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
+    let overflow = || StoreError::Refused(format!("the revenue of `{customer}` overflows"));
     // What a period's price differs from the list prices of what is invoiced of it is revenue of its last day. Trials count none.
     let figures = "SELECT currency, day, CAST(SUM(revenue_nanos) AS BIGINT) FROM daily_figures \
                    WHERE customer = $1 AND bucket = 'revenue' AND day >= $2 GROUP BY currency, day";
@@ -201,14 +212,19 @@ pub async fn revenue(
                     JOIN charges c ON c.customer = p.customer AND c.origin_at >= p.start_at AND c.origin_at < p.end_at \
                     WHERE p.customer = $1 AND p.trial = 0 AND c.invoice_id IS NOT NULL AND (p.end_at - 1) / 86400000000 >= $2 \
                     GROUP BY c.currency, (p.end_at - 1) / 86400000000";
+    // What is noted to be added to the figures is as good as added.
+    for (cell, figures) in waiting_of(tx, customer).await? {
+        if cell.bucket == Bucket::Revenue && cell.day >= since_day {
+            let (figure, _) = days.entry((cell.currency, cell.day)).or_default();
+            *figure = figure.checked_add(figures.revenue_nanos).ok_or_else(overflow)?;
+        }
+    }
     for (sql, is_figure) in [(figures, true), (listed, false), (lines, false), (invoiced, false)] {
         for row in all(&tx.tx, sql, [customer.into(), since_day.into()]).await? {
             let (day, nanos): (i64, i64) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
             let (figure, expected) = days.entry((row.try_get_by_index(0)?, day)).or_default();
             let sum = if is_figure { figure } else { expected };
-            *sum = sum
-                .checked_add(nanos)
-                .ok_or_else(|| StoreError::Refused(format!("the revenue of `{customer}` overflows")))?;
+            *sum = sum.checked_add(nanos).ok_or_else(overflow)?;
         }
     }
     Ok(days)

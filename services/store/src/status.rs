@@ -3,7 +3,7 @@
 use crate::connect::{Store, StoreError, one};
 use verdict_domain::time::Timestamp;
 
-/// How much waits at each step. The first three zero: everything known is judged and priced.
+/// How much waits at each step. The first four zero: everything known is judged and priced, and in the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Status {
     /// Deliveries that were stored and not read yet.
@@ -12,6 +12,8 @@ pub struct Status {
     pub cases_to_judge: i64,
     /// Marks on outcomes that have no price yet.
     pub outcomes_to_rate: i64,
+    /// Notes of what is to be added to the figures.
+    pub figures_to_add: i64,
     /// Invoices on their way to Stripe.
     pub pushes_waiting: i64,
     /// Things set aside for a person.
@@ -32,6 +34,7 @@ pub struct Status {
 pub async fn status(store: &Store) -> Result<Status, StoreError> {
     let sql = "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'received'), \
                (SELECT COUNT(*) FROM cases_to_judge), (SELECT COUNT(*) FROM outcomes_to_rate), \
+               (SELECT COUNT(*) FROM figures_to_add), \
                (SELECT COUNT(*) FROM outbox WHERE state = 'waiting'), \
                (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL), \
                (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \
@@ -43,13 +46,14 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
         deliveries_to_map: row.try_get_by_index(0)?,
         cases_to_judge: row.try_get_by_index(1)?,
         outcomes_to_rate: row.try_get_by_index(2)?,
-        pushes_waiting: row.try_get_by_index(3)?,
-        parked: row.try_get_by_index(4)?,
-        fetches_waiting: row.try_get_by_index(5)?,
-        quarantined: row.try_get_by_index(6)?,
-        alerts: row.try_get_by_index(7)?,
-        stripe_events_waiting: row.try_get_by_index(8)?,
-        meter_events_waiting: row.try_get_by_index(9)?,
+        figures_to_add: row.try_get_by_index(3)?,
+        pushes_waiting: row.try_get_by_index(4)?,
+        parked: row.try_get_by_index(5)?,
+        fetches_waiting: row.try_get_by_index(6)?,
+        quarantined: row.try_get_by_index(7)?,
+        alerts: row.try_get_by_index(8)?,
+        stripe_events_waiting: row.try_get_by_index(9)?,
+        meter_events_waiting: row.try_get_by_index(10)?,
     })
 }
 

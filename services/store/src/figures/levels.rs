@@ -10,29 +10,69 @@ use sea_orm::{DbBackend, QueryResult, Value};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use verdict_domain::economics::{Bucket, Cell, Figures};
+use verdict_domain::period::month_of_day;
 
 /// A level: what it keeps beside the days, the currency and the buckets, and how many days its rows span.
 pub(super) struct Level {
     pub name: &'static str,
     keeps: &'static [GroupBy],
-    /// From the shortest to the longest; each a multiple of the one before, the first a day.
-    spans: &'static [i64],
+    /// From the shortest to the longest, the first a day.
+    spans: &'static [Span],
 }
 
-const WEEK: i64 = 7;
+/// What a row of a level spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    Day,
+    /// Counted from 1970-01-01: nobody sees them.
+    Week,
+    /// A calendar month, in UTC.
+    Month,
+    /// All days that there are figures of.
+    Ever,
+}
+
+impl Span {
+    /// How it is stored: in days; a month as the longest there is.
+    pub(crate) const fn days(self) -> i64 {
+        match self {
+            Self::Day => 1,
+            Self::Week => 7,
+            Self::Month => 31,
+            Self::Ever => EVER,
+        }
+    }
+
+    /// The first day of the one that a day is in, and the first day after it.
+    fn around(self, day: i64) -> (i64, i64) {
+        match self {
+            Self::Month => month_of_day(day),
+            Self::Day | Self::Week | Self::Ever => {
+                let first = day.div_euclid(self.days()) * self.days();
+                (first, first + self.days())
+            }
+        }
+    }
+}
+
 /// Longer than all days that there are figures of.
-pub(crate) const EVER: i64 = 1_000_000;
+const EVER: i64 = 1_000_000;
 
 /// The levels, the smallest first. One that is added or changed is filled by a migration, or by rebuilding the figures.
 pub(super) static LEVELS: [Level; 6] = {
     use GroupBy::{Action, Agent, Customer, Model, Provider, Reason};
+    use Span::{Day, Ever, Month, Week};
     [
-        Level { name: "what", keeps: &[Agent, Provider, Model, Action], spans: &[1, WEEK] },
-        Level { name: "why", keeps: &[Agent, Provider, Model, Action, Reason], spans: &[1, WEEK] },
-        Level { name: "customer", keeps: &[Customer], spans: &[1, WEEK, EVER] },
-        Level { name: "customer_agent", keeps: &[Customer, Agent], spans: &[1, WEEK] },
-        Level { name: "customer_action", keeps: &[Customer, Action], spans: &[1, WEEK] },
-        Level { name: "customer_model", keeps: &[Customer, Provider, Model], spans: &[1, WEEK, EVER] },
+        Level { name: "what", keeps: &[Agent, Provider, Model, Action], spans: &[Day, Week, Month] },
+        Level { name: "why", keeps: &[Agent, Provider, Model, Action, Reason], spans: &[Day, Week, Month] },
+        Level { name: "customer", keeps: &[Customer], spans: &[Day, Week, Month, Ever] },
+        Level { name: "customer_agent", keeps: &[Customer, Agent], spans: &[Day, Week, Month] },
+        Level { name: "customer_action", keeps: &[Customer, Action], spans: &[Day, Week, Month] },
+        Level {
+            name: "customer_model",
+            keeps: &[Customer, Provider, Model],
+            spans: &[Day, Week, Month, Ever],
+        },
     ]
 };
 
@@ -85,6 +125,11 @@ const MEASURES: [Measure; 26] = [
     Measure { column: "revenue_nanos", bucket: Bucket::Revenue, of: |f| &mut f.revenue_nanos },
 ];
 
+/// A figure of attempts over all buckets that hold any, as a term of columns.
+pub(crate) fn of_attempts(figure: &str) -> String {
+    ["pending", "won", "retry", "free", "lost"].map(|bucket| format!("{bucket}_{figure}")).join(" + ")
+}
+
 /// A row's figures, in the order of [`MEASURES`].
 type Row = [i64; MEASURES.len()];
 const NOTHING: Row = [0; MEASURES.len()];
@@ -122,14 +167,14 @@ impl<'a> Rows<'a> {
                         *kept = text;
                     }
                 }
-                let row =
-                    by_day.entry((level.name, 1, cell.day, kept, cell.currency.as_str())).or_insert(NOTHING);
+                let key = (level.name, Span::Day.days(), cell.day, kept, cell.currency.as_str());
+                let row = by_day.entry(key).or_insert(NOTHING);
                 plus(row, &spread(cell.bucket, figures)?)?;
             }
-            for span in level.spans.iter().filter(|span| **span != 1) {
+            for span in level.spans.iter().filter(|span| **span != Span::Day) {
                 for ((name, _, day, kept, currency), row) in &by_day {
-                    let first = day.div_euclid(*span) * span;
-                    plus(rows.0.entry((*name, *span, first, *kept, *currency)).or_insert(NOTHING), row)?;
+                    let (first, _) = span.around(*day);
+                    plus(rows.0.entry((*name, span.days(), first, *kept, *currency)).or_insert(NOTHING), row)?;
                 }
             }
             rows.0.append(&mut by_day);
@@ -267,10 +312,11 @@ fn read_row(row: &QueryResult, from: usize) -> Result<Row, StoreError> {
 }
 
 /// A range of days `[from, to)` cut into spans: `(span, from, to)`.
-fn cut(from: i64, to: i64, spans: &[i64]) -> Vec<(i64, i64, i64)> {
+fn cut(from: i64, to: i64, spans: &[Span]) -> Vec<(Span, i64, i64)> {
     let Some((span, shorter)) = spans.split_last() else { return Vec::new() };
-    let first = from.div_euclid(*span) * span + if from.rem_euclid(*span) == 0 { 0 } else { *span };
-    let last = to.div_euclid(*span) * span;
+    let (around, next) = span.around(from);
+    let first = if around == from { from } else { next };
+    let (last, _) = span.around(to);
     if first >= last {
         return cut(from, to, shorter);
     }
@@ -311,7 +357,7 @@ pub(super) async fn sums(
     let parts: Vec<String> = ranges
         .into_iter()
         .map(|(span, from, to)| {
-            values.extend([span.into(), from.into(), to.into()]);
+            values.extend([span.days().into(), from.into(), to.into()]);
             let (of, from, to) = (values.len() - 2, values.len() - 1, values.len());
             format!(
                 "SELECT {key} AS of_group, currency, {} FROM figures_by_level {by_customer} \
@@ -341,23 +387,37 @@ pub(super) async fn sums(
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    use super::{Span, cut};
 
     #[test]
     fn a_range_is_cut_into_the_longest_spans_and_covered_once() {
-        for from in -20..20 {
-            for to in from..60 {
-                let ranges = cut(from, to, &[1, 7, 28]);
-                let mut at = from;
-                for (span, first, last) in &ranges {
-                    assert_eq!((*first, first.rem_euclid(*span), last.rem_euclid(*span)), (at, 0, 0));
-                    assert!(first < last);
-                    at = *last;
+        // From 1969-11 to 1970-04, and around a leap day.
+        for (starts, ends) in [(-60, 100), (18_300, 18_340)] {
+            for from in starts..ends {
+                for to in from..ends {
+                    let ranges = cut(from, to, &[Span::Day, Span::Week, Span::Month]);
+                    let mut at = from;
+                    for (span, first, last) in &ranges {
+                        let whole = (span.around(*first).0, span.around(*last).0);
+                        assert_eq!((*first, whole), (at, (*first, *last)));
+                        assert!(first < last);
+                        at = *last;
+                    }
+                    assert_eq!(at, to, "{ranges:?}");
+                    let days = ranges.iter().filter(|range| range.0 == Span::Day).map(|(_, a, b)| b - a);
+                    assert!(days.sum::<i64>() <= 4 * 6, "{ranges:?}");
                 }
-                assert_eq!(at, to, "{ranges:?}");
-                let days: i64 = ranges.iter().filter(|range| range.0 == 1).map(|(_, a, b)| b - a).sum();
-                assert!(days <= 12, "{ranges:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_month_is_one_row_and_a_quarter_three() {
+        let spans = [Span::Day, Span::Week, Span::Month];
+        // 2026-08-01, 2026-09-01 and 2026-10-01.
+        assert_eq!(cut(20_666, 20_697, &spans), [(Span::Month, 20_666, 20_697)]);
+        assert_eq!(cut(20_635, 20_727, &spans), [(Span::Month, 20_635, 20_727)]);
+        let rows = cut(20_666, 20_697, &spans[..2]);
+        assert_eq!(rows.iter().map(|(span, from, to)| (to - from) / span.days()).sum::<i64>(), 7);
     }
 }

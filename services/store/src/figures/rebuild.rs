@@ -1,10 +1,11 @@
 //! The sums, held against what they are sums of: what differs is added.
 //!
-//! Each comparison is of one moment. All that changes the sums adds the same to them and to what they are sums of, in one
-//! transaction: so a difference that was found stays the right one, whatever is added before it is posted.
+//! Each comparison is of one moment, and what is noted to be added counts as added. All that changes the sums adds the same
+//! to them and to what they are sums of, in one transaction: so a difference that was found stays the right one, whatever is
+//! added before it is posted.
 
 use super::levels::{self, Rows};
-use super::{GroupBy, add_to_days, claim, read_cell, read_figures};
+use super::{GroupBy, add_to_days, claim, read_cell, read_figures, waiting_of};
 use crate::connect::{Store, StoreError, Tx, all, one};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{self, Cell, Contribution, Figures};
@@ -30,7 +31,7 @@ const SOURCES: &str = "SELECT day, agent, provider, model, action, currency, buc
 
 /// The next customer who has figures, or something that figures are made of, after the one given.
 pub async fn next_customer(store: &Store, after: &str) -> Result<Option<String>, StoreError> {
-    let tables = ["case_figures", "charges", "periods", "daily_figures", "figures_by_level"];
+    let tables = ["case_figures", "charges", "periods", "daily_figures", "figures_by_level", "figures_to_add"];
     let next =
         tables.map(|table| format!("SELECT MIN(customer) AS customer FROM {table} WHERE customer > $1"));
     let sql = format!("SELECT MIN(customer) FROM ({}) AS next", next.join(" UNION ALL "));
@@ -49,7 +50,10 @@ pub async fn rebuild_customer(store: &Store, customer: &str) -> Result<u64, Stor
         "SELECT {CELL}, attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos \
          FROM daily_figures WHERE customer = $1"
     );
-    let found = cells(&snapshot, &found, customer).await?;
+    let mut found = cells(&snapshot, &found, customer).await?;
+    for (cell, figures) in waiting_of(&snapshot, customer).await? {
+        economics::add(&mut found, cell, figures).map_err(overflow)?;
+    }
     drop(snapshot);
     let missing = economics::difference(&found, &expected).map_err(overflow)?;
     let mut wrong = missing.len() as u64;
