@@ -17,6 +17,12 @@ pub async fn fresh_postgres(name: &str) -> String {
     let admin = connect(&server).await;
     admin.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
     admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    postgres(name)
+}
+
+/// The address of a database on the tests' server.
+pub fn postgres(name: &str) -> String {
+    let server = server("VERDICT_TEST_POSTGRES_URL");
     let (base, _) = server.rsplit_once('/').unwrap();
     format!("{base}/{name}")
 }
@@ -25,6 +31,11 @@ pub async fn fresh_postgres(name: &str) -> String {
 pub fn fresh_sqlite(folder: &Path) -> String {
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).unwrap();
+    sqlite_in(folder)
+}
+
+/// The address of a SQLite database in a folder.
+pub fn sqlite_in(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("verdict.db").display())
 }
 

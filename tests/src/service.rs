@@ -324,8 +324,13 @@ impl Api {
         loop {
             let asked = Instant::now();
             let status = self.get_json("/v1/status").await;
-            let waiting =
-                ["deliveries_to_map", "cases_to_judge", "outcomes_to_rate", "figures_to_add", "pushes_waiting"];
+            let waiting = [
+                "deliveries_to_map",
+                "cases_to_judge",
+                "outcomes_to_rate",
+                "figures_to_add",
+                "pushes_waiting",
+            ];
             if waiting.iter().all(|step| status[step] == 0) {
                 return;
             }

@@ -34,7 +34,7 @@ const WATCH_SPEND: Span = Span(60_000_000);
 const ALLOT: Span = Span(60_000_000);
 /// While there is other work, so long the sums of the figures may lag behind the facts, by the wall clock: what is added up at
 /// a time falls into fewer rows.
-const ADD_FIGURES: Span = Span(2_000_000);
+const ADD_FIGURES: Span = Span(5_000_000);
 /// How often the figures are watched at most, by the wall clock.
 const WATCH_FIGURES: Duration = Duration::from_secs(60);
 /// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.

@@ -13,8 +13,8 @@ pub use behind::{Behind, CaseBehind, Order, Place, Total, behind_total, cases_be
 pub use contributions::{Changed, contributions, set_contributions};
 pub(crate) use levels::{Span, of_attempts};
 pub use rebuild::{next_customer, rebuild_customer, rebuild_overall};
-pub use waiting::{add, add_waiting};
 pub(crate) use waiting::waiting_of;
+pub use waiting::{add, add_waiting};
 
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, known};
@@ -26,6 +26,9 @@ use verdict_domain::economics::{Bucket, Cell, Figures};
 async fn claim(tx: &Tx) -> Result<(), StoreError> {
     tx.claim("figures").await
 }
+
+/// So many rows are put together at a time: many of them, with all their columns, take more memory than what they are made of.
+const AT_A_TIME: usize = 10_000;
 
 /// Adds to the daily figures alone.
 async fn add_to_days(tx: &Tx, changes: &BTreeMap<(String, Cell), Figures>) -> Result<(), StoreError> {
@@ -76,7 +79,10 @@ async fn add_to_days(tx: &Tx, changes: &BTreeMap<(String, Cell), Figures>) -> Re
             figures.revenue_nanos.into(),
         ]
     };
-    bulk::insert(&tx.tx, &UPSERT, changes.iter().map(row).collect()).await?;
+    let mut left = changes.iter();
+    while left.len() > 0 {
+        bulk::insert(&tx.tx, &UPSERT, left.by_ref().take(AT_A_TIME).map(row).collect()).await?;
+    }
     Ok(())
 }
 

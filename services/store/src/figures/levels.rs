@@ -3,7 +3,7 @@
 //! A question is answered by the first level that keeps the columns it is about. A range of days is cut into the longest spans
 //! that fit and the days that are left.
 
-use super::{GroupBy, Slice, Sum};
+use super::{AT_A_TIME, GroupBy, Slice, Sum};
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all};
 use sea_orm::{DbBackend, QueryResult, Value};
@@ -174,7 +174,10 @@ impl<'a> Rows<'a> {
             for span in level.spans.iter().filter(|span| **span != Span::Day) {
                 for ((name, _, day, kept, currency), row) in &by_day {
                     let (first, _) = span.around(*day);
-                    plus(rows.0.entry((*name, span.days(), first, *kept, *currency)).or_insert(NOTHING), row)?;
+                    plus(
+                        rows.0.entry((*name, span.days(), first, *kept, *currency)).or_insert(NOTHING),
+                        row,
+                    )?;
                 }
             }
             rows.0.append(&mut by_day);
@@ -228,19 +231,18 @@ impl<'a> Rows<'a> {
         let columns: Vec<(&str, Kind)> =
             KEY.into_iter().chain(MEASURES.map(|measure| (measure.column, Kind::Int))).collect();
         self.0.retain(|_, row| *row != NOTHING);
-        let rows: Vec<Vec<Value>> = self
-            .0
-            .into_iter()
-            .map(|((level, days, day, kept, currency), row)| {
-                let key: [Value; 3] = [level.into(), days.into(), day.into()];
-                let text = kept.into_iter().chain([currency]).map(Value::from);
-                key.into_iter().chain(text).chain(row.map(Value::from)).collect()
-            })
-            .collect();
-        let count = rows.len() as u64;
+        let count = self.0.len() as u64;
+        let values = |((level, days, day, kept, currency), row): (Key, Row)| -> Vec<Value> {
+            let key: [Value; 3] = [level.into(), days.into(), day.into()];
+            let text = kept.into_iter().chain([currency]).map(Value::from);
+            key.into_iter().chain(text).chain(row.map(Value::from)).collect()
+        };
         let insert =
             Insert { table: "figures_by_level", columns: &columns, on_conflict: &ON_CONFLICT, returning: "" };
-        bulk::insert(&tx.tx, &insert, rows).await?;
+        let mut left = self.0.into_iter();
+        while left.len() > 0 {
+            bulk::insert(&tx.tx, &insert, left.by_ref().take(AT_A_TIME).map(values).collect()).await?;
+        }
         Ok(count)
     }
 }

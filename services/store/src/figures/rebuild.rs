@@ -31,7 +31,8 @@ const SOURCES: &str = "SELECT day, agent, provider, model, action, currency, buc
 
 /// The next customer who has figures, or something that figures are made of, after the one given.
 pub async fn next_customer(store: &Store, after: &str) -> Result<Option<String>, StoreError> {
-    let tables = ["case_figures", "charges", "periods", "daily_figures", "figures_by_level", "figures_to_add"];
+    let tables =
+        ["case_figures", "charges", "periods", "daily_figures", "figures_by_level", "figures_to_add"];
     let next =
         tables.map(|table| format!("SELECT MIN(customer) AS customer FROM {table} WHERE customer > $1"));
     let sql = format!("SELECT MIN(customer) FROM ({}) AS next", next.join(" UNION ALL "));

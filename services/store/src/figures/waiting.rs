@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use verdict_domain::economics::{self, Bucket, Cell, Contribution, Figures};
 
 /// So many cells are added up in one transaction: what is in memory then.
-const MOST_CELLS: i64 = 40_000;
+const MOST_CELLS: i64 = 60_000;
 /// No more rows are looked at for that.
 const MOST_ROWS: i64 = 20_000;
 
@@ -21,7 +21,8 @@ struct Noted(i64, String, String, String, String, String, Bucket, String, [i64; 
 impl Noted {
     fn of(cell: Cell, figures: Figures) -> Self {
         let Cell { day, agent, provider, model, action, currency, bucket, reason } = cell;
-        let Figures { attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos } = figures;
+        let Figures { attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos } =
+            figures;
         let figures = [attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos];
         Self(day, agent, provider, model, action, currency, bucket, reason, figures)
     }
