@@ -37,7 +37,7 @@ const PAGES: [&str; 26] = [
     "/overview?MONTH&customer=CUSTOMER",
     "/overview?QUARTER&compare=year",
     "/reports/failure-cost?MONTH",
-    "/reports/failure-cost?MONTH&by=customer&sort=-lost_cost",
+    "/reports/failure-cost?MONTH&by=customer&sort=-lost_nanos",
     "/reports/failure-cost?QUARTER&by=day",
     "/reports/failure-cost?MONTH&by=reason&customer=CUSTOMER",
     "/customers?MONTH",
