@@ -126,6 +126,8 @@ fn contracts() -> Vec<Vec<Contract>> {
         one(json!({ "cap": "10", "assumed_at_most": "20", "prices": [flat(5), other] })),
         one(capped("graduated")),
         one(capped("volume")),
+        one(json!({ "prices": [{ "action": "solved", "amount": "1", "assumed_amount": "0" },
+            { "action": "sold", "amount": "0", "included": 1 }] })),
         one(json!({ "cap": "6", "prices": [
             { "action": "solved", "amount": "1", "package": 5, "included": 2 }, { "action": "sold", "amount": "0" } ] })),
         vec![first, second],

@@ -1,6 +1,7 @@
 //! What was said of a period's outcomes, kept so that a change need not look at all of them again. `docs/RULES.md` ("Which outcomes
 //! are free") is the definition; [`super::free`] is its evaluator, and what is said here never differs from it.
 
+use super::free::costs_nothing;
 use super::{Counts, Free, Mode, Standing, Tally, come_to, included};
 use crate::contract::Contract;
 use crate::invoice::parts;
@@ -71,7 +72,7 @@ impl Allotment {
                     let first = version.beyond_cap.take().map_or(place(outcome), |at| at.min(place(outcome)));
                     version.beyond_cap = Some(first);
                 }
-                Some(Free::Trial) | None => {}
+                Some(Free::Trial | Free::ZeroPrice) | None => {}
             }
         }
         Ok(said)
@@ -103,19 +104,24 @@ impl Allotment {
                 return Ok(None);
             }
         }
-        let free = changed.iter().map(|one| said.of_one(&one.outcome).filter(|_| one.stands)).collect();
+        let of_one = |one: &Changed| said.of_one(versions, &one.outcome).filter(|_| one.stands);
+        let free = changed.iter().map(of_one).collect();
         Ok(Some((said, free)))
     }
 
     /// What is said of an outcome.
-    fn of_one(&self, outcome: &Standing) -> Option<Free> {
+    fn of_one(&self, versions: &[Contract], outcome: &Standing) -> Option<Free> {
         let version = self.0.get(&outcome.contract_version)?;
         let last = version.kind(&outcome.action, outcome.win).and_then(|kind| kind.last_included.as_ref());
         if last.is_some_and(|last| place(outcome) <= *last) {
             return Some(Free::Included);
         }
         let is_beyond = version.beyond_cap.as_ref().is_some_and(|first| place(outcome) >= *first);
-        is_beyond.then_some(Free::Cap)
+        if is_beyond {
+            return Some(Free::Cap);
+        }
+        let contract = versions.iter().find(|contract| contract.version == outcome.contract_version)?;
+        costs_nothing(contract, outcome).then_some(Free::ZeroPrice)
     }
 }
 

@@ -208,6 +208,7 @@ impl About<'_> {
             Charge::Charged { free: Some(Free::Cap), .. } => {
                 "; those before it in the period come to the cap already, so it is free"
             }
+            Charge::Charged { free: Some(Free::ZeroPrice), .. } => "; its price is 0, so it is free",
             _ => "",
         }
     }

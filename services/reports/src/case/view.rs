@@ -246,7 +246,7 @@ pub struct BilledView {
     /// Set where its period is closed and there was nothing to bill in it: it is on no invoice, and waits for none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nothing_to_bill: bool,
-    /// Why the period's price leaves it out: `trial`, `included` or `cap`; absent where it is billed.
+    /// Why the period's price leaves it out: `trial`, `included`, `cap` or `zero_price`; absent where it is billed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free: Option<&'static str>,
     /// The ids of the facts that decided.
