@@ -109,8 +109,8 @@ async fn rate_together(store: &Store, now: Timestamp, limit: u32) -> Result<bool
     ledger::charge(&tx, &charges, now).await?;
     let may_be_free =
         |charge: &&Charge| contracts.get(&charge.key.customer).is_some_and(|versions| may_be_free(versions));
-    let moments = charges.iter().filter(may_be_free);
-    allotments::mark(&tx, moments.map(|charge| (charge.key.customer.clone(), charge.origin_at))).await?;
+    let priced = charges.iter().filter(may_be_free);
+    allotments::mark(&tx, priced.map(|charge| (&charge.key, charge.seq, charge.origin_at))).await?;
     meter::note(&tx, &contracts, &charges, &reversed, now).await?;
     figures::add(&tx, revenue).await?;
     parked::park(&tx, &parked, now).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::contract::{Contract, in_force};
+use verdict_domain::invoice::{Counted, come_to};
 use verdict_domain::money::MoneyError;
 use verdict_domain::pricing::{Counts, Part, price};
 use verdict_domain::spend::{Reached, Spent, is_bounded, reached};
@@ -43,8 +44,10 @@ async fn reached_now(store: &Store, now: Timestamp) -> Result<Vec<Wanted>, Store
     for due in open {
         let Some((contract, part)) = version_at(&by_customer, &due, now) else { continue };
         let (customer, start) = (due.customer, due.period.start);
-        let mut outcomes = counted.remove(&(customer.clone(), start)).unwrap_or_default();
-        match of_version(contract, &outcomes.remove(&contract.version).unwrap_or_default(), part) {
+        let counts = counted.remove(&(customer.clone(), start)).unwrap_or_default();
+        let versions = by_customer.get(&customer).map_or(&[][..], Vec::as_slice);
+        let counted = Counted { period: due.period, trial: false, counts };
+        match of_version(contract, part, versions, &counted) {
             Ok(reached) => wanted.extend(reached.into_iter().map(|one| {
                 let subject = format!("{customer} {start} {} {}", one.bound.as_str(), one.percent);
                 Wanted { subject, text: one.to_string(), link: None }
@@ -69,7 +72,14 @@ fn version_at<'a>(
     Some((contract, Part::of(due.period.start, due.period.end, contract.effective_from, later.min())))
 }
 
-/// What a version's outcomes in its part of a period reach.
-fn of_version(contract: &Contract, counts: &Counts, part: Part) -> Result<Vec<Reached>, MoneyError> {
-    reached(contract, part, Spent::of(contract, &price(contract, counts, part)?)?)
+/// What a version's outcomes in its part of a period reach, and what the whole period does.
+fn of_version(
+    contract: &Contract,
+    part: Part,
+    versions: &[Contract],
+    counted: &Counted,
+) -> Result<Vec<Reached>, MoneyError> {
+    let none = Counts::default();
+    let lines = price(contract, counted.counts.get(&contract.version).unwrap_or(&none), part)?;
+    reached(contract, part, Spent::of(contract, &lines, come_to(versions, counted)?)?)
 }

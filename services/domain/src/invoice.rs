@@ -148,6 +148,18 @@ pub fn draft(
     Ok(Draft { lines, total_minor })
 }
 
+/// What a period comes to so far under all versions together, in nanos, before prepaid credits pay for it.
+pub fn come_to(versions: &[Contract], counted: &Counted) -> Result<i64, MoneyError> {
+    let (none, mut sum) = (Counts::default(), 0_i64);
+    for (contract, part) in in_force_in(versions, counted) {
+        let counts = counted.counts.get(&contract.version).unwrap_or(&none);
+        for priced in pricing::price(contract, counts, part)? {
+            sum = sum.checked_add(priced.amount.nanos).ok_or(MoneyError::Overflow)?;
+        }
+    }
+    Ok(sum)
+}
+
 fn less(now: Billed, before: Billed) -> Option<Billed> {
     Some(Billed {
         quantity: now.quantity.checked_sub(before.quantity)?,

@@ -3,6 +3,7 @@
 //!
 //! `docs/RULES.md` ("The price of a period") is the definition.
 
+mod allotment;
 mod check;
 mod credits;
 mod free;
@@ -10,6 +11,7 @@ mod item;
 mod ladder;
 mod usage;
 
+pub use allotment::{Allotment, Changed};
 pub(crate) use check::check;
 pub use credits::{Grant, draw};
 pub use free::{Free, Standing, free, has_free, may_be_free};

@@ -43,7 +43,7 @@ pub enum Bound {
     Cap,
     /// What they should not come to.
     SoftCap,
-    /// What the whole should not come to.
+    /// What the whole of a period should not come to, whichever versions it is priced by.
     Budget,
     /// What outcomes come to at least.
     Minimum,
@@ -77,18 +77,19 @@ pub fn is_bounded(contract: &Contract) -> bool {
     BOUNDS.iter().any(|bound| bound.of(contract).is_some())
 }
 
-/// What a period, or a part of one, comes to so far, in nanos.
+/// What a period comes to so far, in nanos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// Its outcomes after the discount, before minimum and cap: what these are compared with.
+    /// The outcomes of a contract version after the discount, before minimum and cap: what these are compared with.
     pub outcomes: i64,
-    /// All of it.
+    /// All of the period, under all versions.
     pub total: i64,
 }
 
 impl Spent {
-    /// Sums up what [`crate::pricing::price`] said under `contract`.
-    pub fn of(contract: &Contract, lines: &[Priced]) -> Result<Self, MoneyError> {
+    /// Sums up what [`crate::pricing::price`] said under `contract`, beside what the whole period comes to
+    /// ([`crate::invoice::come_to`]).
+    pub fn of(contract: &Contract, lines: &[Priced], total: i64) -> Result<Self, MoneyError> {
         let sum = |wanted: fn(&Item) -> bool| {
             let wanted = lines.iter().filter(|line| wanted(&line.item));
             wanted.map(|line| line.amount.nanos).try_fold(0_i64, i64::checked_add).ok_or(MoneyError::Overflow)
@@ -96,7 +97,7 @@ impl Spent {
         let listed = sum(|item| matches!(item, Item::Outcomes { .. } | Item::AssumedBeyondShare))?;
         let discount = contract.discount.as_deref().map_or(Ok(0), money::parse_nanos)?;
         let outcomes = listed.checked_sub(share(listed, discount, HUNDRED)?).ok_or(MoneyError::Overflow)?;
-        Ok(Self { outcomes, total: sum(|_| true)? })
+        Ok(Self { outcomes, total })
     }
 }
 
@@ -115,12 +116,13 @@ pub struct Reached {
     pub is_whole: bool,
 }
 
-/// Which shares of its bounds a contract version has reached in its part of a period, by bound and in the order of
-/// `alert_at`. Where nothing is spent, nothing is reached.
+/// Which shares of its bounds a contract version has reached in its part of a period (of its budget: in the whole), by bound and
+/// in the order of `alert_at`. Where nothing is spent, nothing is reached.
 pub fn reached(contract: &Contract, part: Part, spent: Spent) -> Result<Vec<Reached>, MoneyError> {
     let mut reached = Vec::new();
     for bound in BOUNDS {
         let Some(limit) = bound.of(contract) else { continue };
+        let part = if bound == Bound::Budget { Part::WHOLE } else { part };
         let limit = part.prorate(money::parse_nanos(limit)?)?;
         let figure = if bound == Bound::Budget { spent.total } else { spent.outcomes };
         for percent in &contract.alert_at {
@@ -186,7 +188,8 @@ mod tests {
         let tally = Tally { quantity: outcomes, ..Tally::default() };
         let outcomes = BTreeMap::from([(("solved".to_string(), WinKind::Confirmed), tally)]);
         let counts = Counts { outcomes, ..Counts::default() };
-        let spent = Spent::of(contract, &price(contract, &counts, part)?)?;
+        let lines = price(contract, &counts, part)?;
+        let spent = Spent::of(contract, &lines, lines.iter().map(|line| line.amount.nanos).sum())?;
         let reached = reached(contract, part, spent)?;
         Ok(reached.iter().map(|one| format!("{} {}", one.bound.as_str(), one.percent)).collect())
     }
@@ -214,11 +217,15 @@ mod tests {
     fn bounds_are_those_of_the_part_of_the_period() -> Result<(), MoneyError> {
         let contract =
             Contract { alert_at: vec!["50".into(), "120.5".into()], fees: Vec::new(), ..contract() };
+        let text = |text: &str| Some(text.to_string());
         let third = Part { in_force: 10, period: 30 };
         // A third of the cap is 33.33…, half of that 16.66…: 18 come to 16.20, 19 to 17.10.
         assert_eq!(names(&contract, 18, third)?, ["soft_cap 50", "minimum 50"]);
         assert_eq!(names(&contract, 19, third)?, ["cap 50", "soft_cap 50", "minimum 50"]);
         assert_eq!(names(&contract, 45, third)?.first().map(String::as_str), Some("cap 50"));
+        // A budget is that of the whole period: 100 come to 33.33… under the cap.
+        let budget = Contract { budget: text("34"), soft_cap: None, minimum: None, ..contract.clone() };
+        assert_eq!(names(&budget, 100, third)?, ["cap 50", "cap 120.5", "budget 50"]);
         assert_eq!(names(&contract, 45, third)?.get(1).map(String::as_str), Some("cap 120.5"));
         Ok(())
     }

@@ -14,7 +14,7 @@ pub use told::explain_to_customer;
 pub(crate) use told::told_to_customer;
 pub use view::{
     AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
-    Explanation, HeldEpisode,
+    Explanation, HeldEpisode, LineView,
 };
 pub(crate) use words::{Note, time};
 
@@ -31,7 +31,7 @@ use verdict_domain::pricing::Free;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey, StoredCase};
-use verdict_store::history::{self, Beside, Billed, Event};
+use verdict_store::history::{self, Beside, Billed, Event, On};
 use verdict_store::{Store, StoreError, contracts};
 
 /// Explains a case; `None` if it was never judged. All is read at one moment.
@@ -67,7 +67,7 @@ pub(crate) fn assemble(
     let judgement = judge(&facts, &rule, held.judged_at);
     let held_episodes: Vec<HeldEpisode> = serde_json::from_str(&held.episodes)
         .map_err(|error| StoreError::Corrupt(format!("episodes: {error}")))?;
-    let told = |episode: &Episode| charge_of(episode, billed);
+    let told = |episode: &Episode| charge_of(episode, billed, contracts);
     let views = episode_views(&facts, &notes, &rule, &judgement, told);
 
     let mut sums = Sums::default();
@@ -200,18 +200,24 @@ fn dispute_view(facts: &[Fact], notes: &[Note], dispute: &Dispute) -> DisputeVie
 }
 
 /// What was charged for an episode that is won or void.
-fn charge_of<'a>(episode: &Episode, billed: &'a [Billed]) -> Charge<'a> {
+fn charge_of<'a>(episode: &Episode, billed: &'a [Billed], contracts: &[Contract]) -> Charge<'a> {
     let standing = standing(billed).into_iter();
     let mut charges = standing.filter(|billed| {
         billed.row.entry.kind == EntryKind::Charge && billed.row.entry.episode == episode.name
     });
-    match charges.next().map(|charge| &charge.price) {
-        None => Charge::Due,
-        Some(None) => Charge::Unpriced,
-        Some(Some(price)) => {
-            Charge::Charged { amount: price.amount, invoice: price.invoice.as_deref(), free: price.free }
-        }
-    }
+    let Some(charge) = charges.next() else { return Charge::Due };
+    let Some(price) = &charge.price else { return Charge::Unpriced };
+    let by_value = contracts
+        .iter()
+        .filter(|contract| contract.version == price.contract_version)
+        .flat_map(|contract| &contract.prices)
+        .any(|other| other.action == charge.row.entry.action && other.share.is_some());
+    // A price by the value of each is the price of each; else it is where that many come to what the line says.
+    let is_its_price = price.on.line().is_some_and(|line| {
+        let all = i128::from(line.quantity) * i128::from(price.amount.nanos);
+        by_value || all == i128::from(line.amount.nanos)
+    });
+    Charge::Charged { listed: price.amount, on: &price.on, is_its_price, free: price.free }
 }
 
 /// The rows that no correction takes back, and that are none.
@@ -308,7 +314,9 @@ fn billed_view(billed: &Billed) -> BilledView {
         value: entry.value.map(AmountView::of),
         amount: price.map(|price| AmountView::of(price.amount)),
         contract_version: price.map(|price| price.contract_version),
-        invoice: price.and_then(|price| price.invoice.clone()),
+        invoice: price.and_then(|price| price.on.invoice().map(String::from)),
+        line: price.and_then(|price| price.on.line()).map(LineView::of),
+        nothing_to_bill: price.is_some_and(|price| price.on == On::NothingToBill),
         free: price.and_then(|price| price.free).map(Free::as_str),
         facts: entry.facts.clone(),
     }

@@ -5,6 +5,9 @@ use crate::recount::Recount;
 use crate::rejudge::{Comparison, Rejudged};
 use std::fmt::Write;
 
+/// What is said of all amounts of outcomes here: the cases are not those of a period, so that no invoice could be made of them.
+const LIST_PRICES: &str = "Amounts are list prices: what a period charges (tiers, included outcomes, cap, discount) is on the lines of its invoices.";
+
 /// Cases under their own rules and under another: by customer, in sum, and the first that look different.
 pub fn rejudged(rejudged: &Rejudged) -> String {
     let mut text = String::new();
@@ -14,6 +17,7 @@ pub fn rejudged(rejudged: &Rejudged) -> String {
     if rejudged.customers.len() != 1 {
         write_comparison(&mut text, "All customers", &rejudged.total);
     }
+    let _ = writeln!(text, "{LIST_PRICES}");
     let _ = writeln!(text, "As of {}. Nothing was changed.", rejudged.as_of);
     let (shown, changed) = (rejudged.changes.len() as u64, rejudged.total.changed);
     if shown > 0 {
@@ -48,7 +52,7 @@ fn write_comparison(text: &mut String, title: &str, comparison: &Comparison) {
     let _ = writeln!(text, "  cost           {known} for {attempts} attempts{unknown}");
     if let (Some(before), Some(after)) = (&comparison.margin_before, &comparison.margin_after) {
         let at_most = if *unknown_cost_attempts > 0 { " (at most)" } else { "" };
-        let _ = writeln!(text, "  margin         {before} -> {after}{at_most}");
+        let _ = writeln!(text, "  margin at list prices  {before} -> {after}{at_most}");
     }
     text.push('\n');
 }
@@ -77,6 +81,7 @@ pub fn recounted(recount: &Recount) -> String {
         row[1] = "-".into();
     }
     write_rows(&mut text, &columns, rows);
+    let _ = writeln!(text, "{LIST_PRICES}");
     let _ = match recount.differing {
         0 => writeln!(text, "\nThe bill agrees with the facts, case by case."),
         differing => writeln!(text, "\nThe bill differs from the facts in {differing} cases:"),
@@ -94,7 +99,7 @@ pub fn recounted(recount: &Recount) -> String {
     let Some(other) = &recount.other else { return text };
     let _ = writeln!(
         text,
-        "\nBilled {}; under the other rule it would be {}{}.",
+        "\nBilled {} at list prices; under the other rule it would be {}{}.",
         recount.billed.revenue,
         other.recounted.revenue,
         other.difference.as_ref().map(|difference| format!(" ({difference})")).unwrap_or_default()
@@ -133,7 +138,7 @@ fn tally_rows(tallies: &[&Tally]) -> Vec<Vec<String>> {
         row("pending", &|tally| tally.pending.to_string()),
         row("not charged", &|tally| tally.not_charged.to_string()),
         row("without a price", &|tally| tally.unpriced.to_string()),
-        row("revenue", &|tally| tally.revenue.to_string()),
+        row("revenue at list prices", &|tally| tally.revenue.to_string()),
         row("  confirmed", &|tally| tally.revenue_confirmed.to_string()),
         row("  assumed", &|tally| tally.revenue_assumed.to_string()),
     ]

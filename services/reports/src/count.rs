@@ -179,7 +179,7 @@ pub struct Tally {
     pub not_charged: u64,
     /// Of the confirmed and assumed ones, those that no contract or price covers.
     pub unpriced: u64,
-    /// What is billed for all of them, by currency.
+    /// What is billed for all of them at list prices, by currency.
     pub revenue: Sums,
     /// Of that, for confirmed outcomes.
     pub revenue_confirmed: Sums,

@@ -21,7 +21,7 @@ use verdict_domain::ledger::EntryKind;
 use verdict_domain::money::{self, Currency, Money, MoneyError};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
-use verdict_store::history::{self, Beside, Billed, Event, Window};
+use verdict_store::history::{self, Beside, Billed, Event, On, Window};
 use verdict_store::{Store, StoreError, cases, contracts};
 
 pub(crate) const FORMAT: &str = "verdict.cases";
@@ -199,7 +199,7 @@ pub(crate) struct BilledLine {
     pub value: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_currency: Option<String>,
-    /// With its sign; absent for what has no price.
+    /// The list price with its sign; absent for what has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +208,23 @@ pub(crate) struct BilledLine {
     pub contract_version: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice: Option<String>,
+    /// The line of the invoice that it is counted in: what its period charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<InvoiceLine>,
+    /// Set where its period is closed and there was nothing to bill in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_to_bill: bool,
+}
+
+/// The line of an invoice that outcomes of one action and kind are counted in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InvoiceLine {
+    pub number: i64,
+    /// How many outcomes, less those taken back.
+    pub quantity: i64,
+    /// What they come to, in the currency of the row.
+    pub amount: String,
+    pub why: String,
 }
 
 impl BilledLine {
@@ -227,7 +244,14 @@ impl BilledLine {
             amount: price.map(|price| amount(price.amount.nanos, price.amount.currency.code())),
             currency: price.map(|price| price.amount.currency.code().into()),
             contract_version: price.map(|price| price.contract_version),
-            invoice: price.and_then(|price| price.invoice.clone()),
+            invoice: price.and_then(|price| price.on.invoice().map(String::from)),
+            line: price.and_then(|price| price.on.line()).map(|line| InvoiceLine {
+                number: line.number,
+                quantity: line.quantity,
+                amount: amount(line.amount.nanos, line.amount.currency.code()),
+                why: line.why.clone(),
+            }),
+            nothing_to_bill: price.is_some_and(|price| price.on == On::NothingToBill),
         }
     }
 

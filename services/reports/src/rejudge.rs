@@ -26,7 +26,7 @@ pub struct Comparison {
     pub after: Tally,
     /// What the attempts cost, under either.
     pub costs: Costs,
-    /// Revenue less known cost under their own rules; absent where money is in more than one currency.
+    /// Revenue at list prices less known cost under their own rules; absent where money is in more than one currency.
     pub margin_before: Option<Sums>,
     /// The same under the other rule.
     pub margin_after: Option<Sums>,

@@ -30,7 +30,7 @@ const BREATH: Duration = Duration::from_millis(500);
 /// How often what periods come to is watched, by the wall clock: each look counts all of their outcomes.
 const WATCH_SPEND: Span = Span(60_000_000);
 
-/// How often it is told which outcomes are free, by the wall clock: each look reads all of a period's outcomes.
+/// How often it is told which outcomes are free, by the wall clock: a look at what was priced since, seldom at a whole period.
 const ALLOT: Span = Span(60_000_000);
 /// While there is other work, so long the sums of the figures may lag behind the facts, by the wall clock: what is added up at
 /// a time falls into fewer rows.

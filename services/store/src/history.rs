@@ -6,11 +6,11 @@ use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, known};
 use crate::repricings::{self, CostChange};
 use crate::{attempts, ledger, resolutions};
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::fact::Fact;
 use verdict_domain::ledger::Row;
-use verdict_domain::money::{self, Money};
+use verdict_domain::money::{self, Currency, Money};
 use verdict_domain::pricing::Free;
 use verdict_domain::time::Timestamp;
 
@@ -113,22 +113,74 @@ pub struct Billed {
 /// The price of a row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
-    /// The amount, with its sign.
+    /// The list price, with its sign.
     pub amount: Money,
     /// The contract version that priced it.
     pub contract_version: u32,
-    /// The invoice that it is on.
-    pub invoice: Option<String>,
+    /// What it is billed on.
+    pub on: On,
     /// Why it is not billed, as far as that is told by now.
     pub free: Option<Free>,
+}
+
+/// What a charge is billed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// Nothing yet: it goes by its list price.
+    NoneYet,
+    /// An invoice or credit note.
+    Invoice {
+        /// Its id.
+        id: String,
+        /// The line that it is counted in; `None` where nothing is left of all that is.
+        line: Option<InLine>,
+    },
+    /// No invoice ever: its period is closed, and there was nothing to bill in it.
+    NothingToBill,
+}
+
+impl On {
+    /// The invoice's id.
+    pub fn invoice(&self) -> Option<&str> {
+        match self {
+            Self::Invoice { id, .. } => Some(id),
+            Self::NoneYet | Self::NothingToBill => None,
+        }
+    }
+
+    /// The line of the invoice.
+    pub fn line(&self) -> Option<&InLine> {
+        match self {
+            Self::Invoice { line, .. } => line.as_ref(),
+            Self::NoneYet | Self::NothingToBill => None,
+        }
+    }
+}
+
+/// The line that a charge is counted in, with all others of its action and kind in its period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InLine {
+    /// 1, 2, 3 … on the invoice.
+    pub number: i64,
+    /// How many outcomes.
+    pub quantity: i64,
+    /// What they come to.
+    pub amount: Money,
+    /// How that came to be.
+    pub why: String,
 }
 
 /// What was posted for cases and at what price, each in the order of `seq`; cases without any are absent.
 pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<Billed>>, StoreError> {
     let select = format!(
-        "SELECT {}, c.amount_nanos, c.currency, c.contract_version, c.invoice_id, c.free \
+        "SELECT {}, c.amount_nanos, c.currency, c.contract_version, c.invoice_id, c.free, i.id, \
+         l.number, l.quantity, l.amount_nanos, l.why \
          FROM keys JOIN outcomes o ON o.customer = keys.customer AND o.case_id = keys.key \
          LEFT JOIN charges c ON c.customer = o.customer AND c.case_id = o.case_id AND c.seq = o.seq \
+         LEFT JOIN invoices i ON i.id = c.invoice_id \
+         LEFT JOIN periods p ON p.customer = c.customer AND p.start_at <= c.origin_at AND c.origin_at < p.end_at \
+         LEFT JOIN invoice_lines l ON l.invoice_id = i.id AND l.period_start = p.start_at AND l.item = 'outcomes' \
+         AND l.contract_version = c.contract_version AND l.action = c.action AND l.win = c.win \
          ORDER BY o.customer, o.case_id, o.seq",
         ledger::OUTCOME_COLUMNS
     );
@@ -143,7 +195,7 @@ pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<B
                 Some(Priced {
                     amount: Money { nanos, currency },
                     contract_version: known(u32::try_from(version).ok(), "version", "of a charge")?,
-                    invoice: row.try_get_by_index(19)?,
+                    on: read_on(&row, currency)?,
                     free: read_free(row.try_get_by_index(20)?)?,
                 })
             }
@@ -152,6 +204,27 @@ pub async fn billed(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Vec<B
         billed.entry(key).or_default().push(Billed { row, price });
     }
     Ok(billed)
+}
+
+/// From the columns of [`billed`] on: what names the document, whether there is one, and the line.
+fn read_on(row: &QueryResult, currency: Currency) -> Result<On, StoreError> {
+    let (named, id): (Option<String>, Option<String>) =
+        (row.try_get_by_index(19)?, row.try_get_by_index(21)?);
+    let Some(id) = id else {
+        // A closing that has nothing to bill makes no document; what it took bears the id that it would have had.
+        return Ok(if named.is_some() { On::NothingToBill } else { On::NoneYet });
+    };
+    let number: Option<i64> = row.try_get_by_index(22)?;
+    let line = match number {
+        None => None,
+        Some(number) => Some(InLine {
+            number,
+            quantity: row.try_get_by_index(23)?,
+            amount: Money { nanos: row.try_get_by_index(24)?, currency },
+            why: row.try_get_by_index(25)?,
+        }),
+    };
+    Ok(On::Invoice { id, line })
 }
 
 /// Which of these cases wait for a step: what is held or billed of them is not yet what their facts say at `now`.

@@ -145,7 +145,14 @@ const CHARGES: &[Column] = &[
     column("effective_at", Sort::Moment),
     column("origin_at", Sort::Moment),
     column("rated_at", Sort::Moment),
-    column("invoice", Sort::Text).or_none().stored_as("invoice_id"),
+    // What a closing took that had nothing to bill bears the id of a document that was not made.
+    column("invoice", Sort::Text)
+        .or_none()
+        .stored_as("(SELECT i.id FROM invoices i WHERE i.id = charges.invoice_id)"),
+    column("nothing_to_bill", Sort::Flag).stored_as(
+        "CAST(CASE WHEN invoice_id IS NULL OR EXISTS (SELECT 1 FROM invoices i WHERE i.id = charges.invoice_id) \
+         THEN 0 ELSE 1 END AS BIGINT)",
+    ),
     column("position", Sort::Count).or_none(),
     column("link", Sort::Text).or_none(),
 ];

@@ -1,7 +1,7 @@
 //! RULES, "Which outcomes are free".
 
 use crate::oracle::{Oracle, in_force};
-use crate::pricing::{Counts, Item, price_period};
+use crate::pricing::{Counts, Item, costs_nothing, price_period};
 use crate::{Contract, DAY, Journal, Period, Posting, closed_periods, nanos, round_div};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,11 +64,31 @@ fn of_version(
             }
         }
     }
-    let Some(cap) = version.cap.as_ref().filter(|_| in_force > 0) else { return reasons };
+    if let Some(cap) = version.cap.as_ref().filter(|_| in_force > 0) {
+        beyond_cap(version, cap, in_force, period, outcomes, &mut reasons);
+    }
+    for (posting, reason) in outcomes.iter().zip(&mut reasons).filter(|(_, reason)| reason.is_none()) {
+        let price = version.prices.iter().find(|price| price.action == posting.action);
+        if price.is_some_and(|price| costs_nothing(price, posting)) {
+            *reason = Some("zero_price");
+        }
+    }
+    reasons
+}
+
+/// Gives those their reason that are beyond the cap.
+fn beyond_cap(
+    version: &Contract,
+    cap: &str,
+    in_force: i64,
+    period: &Period,
+    outcomes: &[&Posting],
+    reasons: &mut [Option<&'static str>],
+) {
     let cap = round_div(i128::from(nanos(cap)) * i128::from(in_force), i128::from(period.end - period.start));
     let rest: Vec<usize> = (0..outcomes.len()).filter(|nth| reasons[*nth].is_none()).collect();
     let mut counts = Counts::default();
-    for (posting, _) in outcomes.iter().zip(&reasons).filter(|(_, reason)| reason.is_some()) {
+    for (posting, _) in outcomes.iter().zip(&*reasons).filter(|(_, reason)| reason.is_some()) {
         count(&mut counts, posting);
     }
     // O(0), O(1) …
@@ -82,7 +102,6 @@ fn of_version(
             reasons[nth] = Some("cap");
         }
     }
-    reasons
 }
 
 fn count(counts: &mut Counts, posting: &Posting) {

@@ -1,6 +1,6 @@
 //! RULES, "The price of an outcome" and "The price of a period".
 
-use crate::{Contract, ContractPrice, Mode, Tier, nanos, round_div};
+use crate::{Contract, ContractPrice, Mode, Posting, Tier, nanos, round_div};
 use std::collections::BTreeMap;
 
 /// What a line of an invoice is for.
@@ -240,6 +240,16 @@ fn tiers(price: &ContractPrice, assumed: bool) -> Vec<Tier> {
         Some(amount) => vec![Tier { up_to: None, amount: amount.clone(), flat: None }],
         None => tiers.clone(),
     }
+}
+
+/// Whether an outcome is one of a price of 0.
+pub(crate) fn costs_nothing(price: &ContractPrice, posting: &Posting) -> bool {
+    if price.share.is_some() {
+        return posting.amount_nanos == 0;
+    }
+    let tiers = tiers(price, posting.kind == "assumed" && has_assumed_price(price));
+    let amounts = tiers.iter().flat_map(|tier| [Some(&tier.amount), tier.flat.as_ref()]).flatten();
+    amounts.map(|amount| nanos(amount)).all(|amount| amount == 0)
 }
 
 /// What `n` outcomes cost, one package after the other.

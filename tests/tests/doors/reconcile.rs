@@ -5,6 +5,7 @@ use reqwest::Client;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 use verdict_oracle::{DAY, HOUR, rfc3339};
 use verdict_stripe_double::StripeDouble;
@@ -179,9 +180,9 @@ async fn what_is_broken_is_found_on_postgres() {
     what_is_broken_is_found("reconcile-postgres", &fresh_postgres("doors_reconcile").await).await;
 }
 
-/// A billed month at a double of Stripe.
-async fn at_stripe(name: &str, every: &str) -> (Service, StripeDouble, DatabaseConnection) {
-    let double = StripeDouble::start(None);
+/// A billed month at a double of Stripe, which writes down its traffic.
+async fn at_stripe(name: &str, every: &str) -> (Service, StripeDouble, DatabaseConnection, PathBuf) {
+    let (double, traffic) = verdict_tests::stripe::recorded(name);
     let url = fresh_sqlite(&folder(name));
     let mut setup = Setup { test_clock: Some(START), ..Setup::new(&url) };
     setup.stripe_base_url = Some(double.base_url.clone());
@@ -190,7 +191,7 @@ async fn at_stripe(name: &str, every: &str) -> (Service, StripeDouble, DatabaseC
     }
     let service = Service::start(setup, &folder(name)).await;
     billed(&service).await;
-    (service, double, connect(&url).await)
+    (service, double, connect(&url).await, traffic)
 }
 
 /// Somebody else's call to Stripe.
@@ -206,7 +207,7 @@ async fn operate(double: &StripeDouble, path: &str, form: &str) -> Value {
 
 #[tokio::test]
 async fn what_differs_at_stripe_is_found() {
-    let (service, double, db) = at_stripe("reconcile-stripe", "0s").await;
+    let (service, double, db, traffic) = at_stripe("reconcile-stripe", "0s").await;
     let (said, names) = reconcile(&service, &[]);
     assert_eq!(names, named(&[]), "{said:#}");
     assert_eq!(said["compared"], json!(["facts", "lines", "stripe"]));
@@ -266,11 +267,13 @@ async fn what_differs_at_stripe_is_found() {
     let (said, names) = reconcile(&service, &["--only", "stripe"]);
     assert_eq!(names, named(&["void_at_stripe", "twice_at_stripe", "unknown_at_stripe"]), "{said:#}");
     assert_eq!(texts(&db, "SELECT stripe_status FROM invoices").await, ["void"], "its state is stored");
+    drop((service, double));
+    verdict_tests::stripe::check(&traffic);
 }
 
 #[tokio::test]
 async fn on_a_schedule_differences_raise_alerts_until_they_are_gone() {
-    let (service, _double, db) = at_stripe("reconcile-schedule", "1s").await;
+    let (service, double, db, traffic) = at_stripe("reconcile-schedule", "1s").await;
     let alerts = async || -> Vec<(String, bool)> {
         let alerts = service.get_json("/v1/alerts").await;
         let of_ours = alerts.as_array().unwrap().iter().filter(|alert| alert["kind"] == "reconcile").cloned();
@@ -293,4 +296,6 @@ async fn on_a_schedule_differences_raise_alerts_until_they_are_gone() {
     assert_eq!(raised, [("amount_differs_at_stripe".to_string(), true), ("total_differs".to_string(), true)]);
     db.execute_unprepared("UPDATE invoices SET total_minor = total_minor - 1").await.unwrap();
     until("the alerts are over", async || alerts().await.iter().all(|(_, open)| !open)).await;
+    drop((service, double));
+    verdict_tests::stripe::check(&traffic);
 }

@@ -126,7 +126,13 @@ impl Line {
         let payer = one(self.double.customers(), "verdict_customer", &ours["customer"]);
         let theirs = one(self.double.invoices(), "verdict_invoice", &ours["id"]);
         assert_eq!([&theirs["status"], &ours["stripe_status"]], ["open", "open"], "{ours}");
-        assert_eq!([&theirs["total"], &theirs["customer"]], [&ours["total_minor"], &payer["id"]], "{ours}");
+        assert_eq!(
+            [&theirs["total_excluding_tax"], &theirs["customer"]],
+            [&ours["total_minor"], &payer["id"]],
+            "{ours}"
+        );
+        let is_taxed = theirs["automatic_tax"]["enabled"] == true;
+        assert_eq!(theirs["total"] != theirs["total_excluding_tax"], is_taxed, "{theirs}");
         assert_eq!(theirs["id"], ours["stripe_invoice"]);
         let items = self.double.items().into_iter().filter(|item| item["invoice"] == theirs["id"]);
         let items: BTreeSet<String> = items.map(|item| line(&item)).collect();
@@ -222,6 +228,44 @@ async fn is_billed_all_the_same(line: Line) {
 async fn survives(name: &str, kind: FaultKind) {
     let line = troubled(name, kind).await;
     line.bill().await;
+    is_billed_all_the_same(line).await;
+    survives_by_itself(&format!("{name}-charged"), kind).await;
+    survives_with_tax(&format!("{name}-taxed"), kind).await;
+}
+
+/// The same of invoices that Stripe collects by itself.
+async fn survives_by_itself(name: &str, kind: FaultKind) {
+    let line = Line::new(name).await;
+    for n in 0..CALLS.len() {
+        line.customer_on(&n.to_string(), 2, json!({ "collect": "charge" })).await;
+    }
+    for (method, path, skip) in CALLS {
+        line.double.faults([Fault::new(method, path, kind).skip(skip)]);
+    }
+    line.bill().await;
+    for theirs in line.double.invoices() {
+        assert_eq!(theirs["collection_method"], "charge_automatically", "{theirs}");
+    }
+    is_billed_all_the_same(line).await;
+}
+
+/// The same of invoices that Stripe adds tax to: their customers are there already, for tax depends on where they are.
+async fn survives_with_tax(name: &str, kind: FaultKind) {
+    let line = Line::new(name).await;
+    for n in 0..CALLS.len() {
+        let customer = line.customer_on(&n.to_string(), 2, json!({ "tax": "automatic" })).await;
+        let form = format!("name=Acme&email=a@b&address[country]=DE&metadata[verdict_customer]={customer}");
+        line.operate(Method::POST, "customers", &form).await;
+    }
+    for (method, path, skip) in CALLS {
+        // Who is there is not made, but told the name on the invoice.
+        let path = if path == "/v1/customers" && method == "POST" { "/v1/customers/*" } else { path };
+        line.double.faults([Fault::new(method, path, kind).skip(skip)]);
+    }
+    line.bill().await;
+    for theirs in line.double.invoices() {
+        assert_eq!(theirs["automatic_tax"]["enabled"], true, "{theirs}");
+    }
     is_billed_all_the_same(line).await;
 }
 

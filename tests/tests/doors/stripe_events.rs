@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use verdict_oracle::DAY;
 use verdict_stripe_double::{Delivery, RandomFaults, StripeDouble, sign};
@@ -21,6 +22,7 @@ struct Line {
     service: Service,
     double: StripeDouble,
     db: sea_orm::DatabaseConnection,
+    traffic: PathBuf,
 }
 
 impl Line {
@@ -29,7 +31,7 @@ impl Line {
     }
 
     async fn on(name: &str, url: &str) -> Self {
-        let double = StripeDouble::start(None);
+        let (double, traffic) = verdict_tests::stripe::recorded(name);
         let mut setup = Setup::new(url);
         setup.test_clock = Some(START);
         setup.stripe_base_url = Some(double.base_url.clone());
@@ -43,7 +45,14 @@ impl Line {
             setup.environment.push((variable.into(), value.into()));
         }
         let service = Service::start(setup, &folder(name)).await;
-        Self { name: name.into(), service, double, db: connect(url).await }
+        Self { name: name.into(), service, double, db: connect(url).await, traffic }
+    }
+
+    /// Holds the recorded traffic against Stripe's own schema, by a checker that is kept beside the repository.
+    fn check_traffic(self) {
+        drop(self.service);
+        drop(self.double);
+        verdict_tests::stripe::check(&self.traffic);
     }
 
     /// So many customers with an invoice for October each; Stripe's ids of the invoices, in the order of the customers.
@@ -183,6 +192,7 @@ async fn however_the_events_come_the_end_is_the_same() {
             i64::try_from(events).unwrap()
         );
         ends.entry(line.state().await).or_default().push(seed);
+        line.check_traffic();
     }
     let expected = [
         "0: paid 49 0",
@@ -251,6 +261,7 @@ async fn what_is_of_ours_and_not_to_be_had_is_parked_and_what_is_not_ours_is_ign
     line.service.command(&["parked", "replay", id]);
     line.settled().await;
     assert_eq!(parked(&line.service).await.len(), 1, "it is as it was");
+    line.check_traffic();
 }
 
 /// A customer that was deleted at Stripe gets no second self there by itself.
@@ -289,6 +300,7 @@ async fn a_customer_that_was_deleted_at_stripe_waits_for_a_person() {
     assert_eq!(parked(&line.service).await, Vec::<Value>::new());
     assert_eq!(line.double.invoices()[1]["customer"], json!(other));
     assert!(!line.state().await.iter().any(|one| one.starts_with("stripe_customer")), "the alert is over");
+    line.check_traffic();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use super::{Counts, Tally, come_to, included};
 use crate::attempt::stored_as_text;
-use crate::contract::Contract;
+use crate::contract::{Contract, Price};
 use crate::invoice::parts;
 use crate::judge::WinKind;
 use crate::money::{self, MoneyError};
@@ -21,9 +21,11 @@ pub enum Free {
     Included,
     /// The ones before it come to the cap already.
     Cap,
+    /// Its price is 0.
+    ZeroPrice,
 }
 
-stored_as_text!(Free { Trial = "trial", Included = "included", Cap = "cap" });
+stored_as_text!(Free { Trial = "trial", Included = "included", Cap = "cap", ZeroPrice = "zero_price" });
 
 /// A charge that nothing took back. The order of these is the one in which they are gone through: by the first three fields.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +53,19 @@ pub fn may_be_free(versions: &[Contract]) -> bool {
 
 /// The same, in periods that are no trials.
 pub fn has_free(versions: &[Contract]) -> bool {
-    let has_included = |version: &Contract| version.prices.iter().any(|price| price.included > 0);
-    versions.iter().any(|version| version.cap.is_some() || has_included(version))
+    let is_free = |price: &Price| {
+        price.included > 0 || [WinKind::Confirmed, WinKind::Assumed].iter().any(|win| price.may_be_nothing(*win))
+    };
+    versions.iter().any(|version| version.cap.is_some() || version.prices.iter().any(is_free))
+}
+
+/// Whether an outcome costs nothing, however many there are.
+pub(super) fn costs_nothing(contract: &Contract, outcome: &Standing) -> bool {
+    let price = contract.prices.iter().find(|price| price.action == outcome.action);
+    price.is_some_and(|price| match &price.share {
+        Some(_) => outcome.listed == 0,
+        None => price.may_be_nothing(outcome.win),
+    })
 }
 
 /// Which of the outcomes that stand in a period (that is no trial) are free, place by place: their order is no input.
@@ -81,21 +94,27 @@ pub fn free(
                 first.for_each(|at| free[*at] = Some(Free::Included));
             }
         }
-        let Some(cap) = contract.cap.as_ref().filter(|_| part.in_force > 0) else { continue };
-        let cap = part.prorate(money::parse_nanos(cap)?)?;
-        if come_to(contract, &counts)? < cap {
-            continue;
+        let cap = contract.cap.as_ref().filter(|_| part.in_force > 0);
+        let cap = cap.map(|cap| part.prorate(money::parse_nanos(cap)?)).transpose()?;
+        if let Some(cap) = cap
+            && come_to(contract, &counts)? >= cap
+        {
+            // From the last one on: each of which the ones before it come to the cap already.
+            for at in own.iter().rev() {
+                if free[*at].is_some() {
+                    continue;
+                }
+                count(&mut counts, &outcomes[*at], -1)?;
+                if come_to(contract, &counts)? < cap {
+                    break;
+                }
+                free[*at] = Some(Free::Cap);
+            }
         }
-        // From the last one on: each of which the ones before it come to the cap already.
-        for at in own.into_iter().rev() {
-            if free[at].is_some() {
-                continue;
+        for at in own {
+            if free[at].is_none() && costs_nothing(contract, &outcomes[at]) {
+                free[at] = Some(Free::ZeroPrice);
             }
-            count(&mut counts, &outcomes[at], -1)?;
-            if come_to(contract, &counts)? < cap {
-                break;
-            }
-            free[at] = Some(Free::Cap);
         }
     }
     Ok(free)

@@ -8,6 +8,7 @@ use verdict_domain::money::Money;
 use verdict_domain::pricing::Free;
 use verdict_domain::rule::{Assumed, Reopen, RestartedBy, Rule, SilenceFrom};
 use verdict_domain::time::Timestamp;
+use verdict_store::history::{InLine, On};
 
 /// What a sentence is about.
 pub(crate) struct About<'a> {
@@ -38,10 +39,12 @@ pub(crate) enum Charge<'a> {
     Unpriced,
     /// It is charged.
     Charged {
-        /// At this price.
-        amount: Money,
-        /// On this invoice; on none yet.
-        invoice: Option<&'a str>,
+        /// At this list price.
+        listed: Money,
+        /// On what.
+        on: &'a On,
+        /// Whether the list price is what the line of the invoice charges for it.
+        is_its_price: bool,
         /// Why it is not billed, if it is not.
         free: Option<Free>,
     },
@@ -189,11 +192,8 @@ impl About<'_> {
             Charge::Unpriced => {
                 ", but it is not charged: it has no price, and is parked with what would give it one".into()
             }
-            Charge::Charged { amount, invoice: Some(invoice), .. } => {
-                format!("{and}was charged {amount} on invoice `{invoice}`")
-            }
-            Charge::Charged { amount, invoice: None, .. } => {
-                format!("{and}was charged {amount}, for the next invoice")
+            Charge::Charged { listed, on, is_its_price, free } => {
+                format!("{and}{}", charged_on(listed, on, is_its_price && free.is_none()))
             }
         }
     }
@@ -208,6 +208,7 @@ impl About<'_> {
             Charge::Charged { free: Some(Free::Cap), .. } => {
                 "; those before it in the period come to the cap already, so it is free"
             }
+            Charge::Charged { free: Some(Free::ZeroPrice), .. } => "; its price is 0, so it is free",
             _ => "",
         }
     }
@@ -313,6 +314,23 @@ impl About<'_> {
                     one_of(&unless)
                 )
             }
+        }
+    }
+}
+
+/// At which price something was charged: as the line of the invoice says it, where there is one.
+fn charged_on(listed: Money, on: &On, is_its_price: bool) -> String {
+    match on {
+        On::Invoice { id, .. } if is_its_price => format!("was charged {listed} on invoice `{id}`"),
+        On::Invoice { id, line: Some(InLine { number, quantity, amount, why }) } => format!(
+            "counts in line {number} of invoice `{id}`: {quantity} for {amount} ({why}); its list price is {listed}"
+        ),
+        On::Invoice { id, line: None } => format!(
+            "was charged, at its list price of {listed}, on invoice `{id}`, where nothing is left of it and others like it"
+        ),
+        On::NoneYet => format!("was charged, at its list price of {listed}, for the next invoice"),
+        On::NothingToBill => {
+            format!("was charged, at its list price of {listed}, but there was nothing to bill in its period")
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::sentence::Charge;
 use super::words::Note;
 use super::*;
+use std::sync::LazyLock;
 use verdict_domain::attempt::{Cost, Status};
 use verdict_domain::fact::{AttemptFact, ResolutionFact, ResolutionKind, Strength, in_order};
 use verdict_domain::money::{Currency, Money};
@@ -8,6 +9,7 @@ use verdict_domain::rule::{
     Assumed as By, Charges, FollowUp, NegativeFeedback, Reopen, RestartedBy, SilenceFrom,
 };
 use verdict_domain::time::Span;
+use verdict_store::history::InLine;
 
 pub(crate) fn hour(hours: i64) -> Timestamp {
     Timestamp(1_790_812_800_000_000 + hours * 3_600_000_000)
@@ -51,18 +53,26 @@ fn note_of(fact: &Fact) -> Note {
     }
 }
 
-const PAID: Charge = Charge::Charged {
-    amount: Money { nanos: 990_000_000, currency: Currency::USD },
-    invoice: Some("acme/2026-10-01"),
-    free: None,
-};
+/// On an invoice, where five cost what three do.
+static ON: LazyLock<On> = LazyLock::new(|| On::Invoice {
+    id: "acme/2026-10-01".into(),
+    line: Some(InLine {
+        number: 1,
+        quantity: 5,
+        amount: Money { nanos: 2_970_000_000, currency: Currency::USD },
+        why: "2 included; 3 × 0.99".into(),
+    }),
+});
+
+const LISTED: Money = Money { nanos: 990_000_000, currency: Currency::USD };
+
+fn paid() -> Charge<'static> {
+    Charge::Charged { listed: LISTED, on: &ON, is_its_price: true, free: None }
+}
 
 /// The same, but free.
-const fn free(free: Free) -> Charge<'static> {
-    match PAID {
-        Charge::Charged { amount, invoice, .. } => Charge::Charged { amount, invoice, free: Some(free) },
-        other => other,
-    }
+fn free(free: Free) -> Charge<'static> {
+    Charge::Charged { listed: LISTED, on: &ON, is_its_price: true, free: Some(free) }
 }
 
 /// The sentence of the last episode but `before`.
@@ -98,7 +108,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![confirmed()],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Nothing to judge: no attempt is recorded in this episode.",
         ),
@@ -107,7 +117,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), confirmed()],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID.",
         ),
@@ -118,7 +128,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             99,
             free(Free::Included),
             0,
-            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; it is one of those that the price includes in each period, so it is free.",
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and LINE; it is one of those that the price includes in each period, so it is free.",
         ),
         (
             "beyond the cap",
@@ -127,7 +137,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             99,
             free(Free::Cap),
             0,
-            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; those before it in the period come to the cap already, so it is free.",
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and LINE; those before it in the period come to the cap already, so it is free.",
         ),
         (
             "trial",
@@ -136,20 +146,34 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             99,
             free(Free::Trial),
             0,
-            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and PAID; the period is a trial, so it is free.",
+            "Confirmed by `support:msg-1` (S) on 01 02:00; it settled 24 h later, on 02 02:00, and LINE; the period is a trial, so it is free.",
         ),
         (
             "confirmed, no invoice",
             vec![answer(), said(2, "api:r-1", Confirmed)],
             rule(),
             99,
-            Charge::Charged {
-                amount: Money { nanos: 1, currency: Currency::USD },
-                invoice: None,
-                free: None,
-            },
+            Charge::Charged { listed: LISTED, on: &On::NoneYet, is_its_price: false, free: None },
             0,
-            "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and was charged 0.000000001 USD, for the next invoice.",
+            "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and was charged, at its list price of 0.99 USD, for the next invoice.",
+        ),
+        (
+            "confirmed, nothing to bill",
+            vec![answer(), said(2, "api:r-1", Confirmed)],
+            rule(),
+            99,
+            Charge::Charged { listed: LISTED, on: &On::NothingToBill, is_its_price: false, free: None },
+            0,
+            "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and was charged, at its list price of 0.99 USD, but there was nothing to bill in its period.",
+        ),
+        (
+            "confirmed, not at its list price",
+            vec![answer(), said(2, "api:r-1", Confirmed)],
+            rule(),
+            99,
+            Charge::Charged { listed: LISTED, on: &ON, is_its_price: false, free: None },
+            0,
+            "Confirmed by `api:r-1` (API, by `key:desk`) on 01 02:00; it settled 24 h later, on 02 02:00, and LINE.",
         ),
         (
             "confirmed, unpriced",
@@ -183,7 +207,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![attempt(1, "a-1", Status::HandedOff)],
             planned,
             99,
-            PAID,
+            paid(),
             0,
             "Confirmed by `attempt:a-1`, the handover to a human that `support.resolution` plans for, on 01 01:00; it settled 24 h later, on 02 01:00, and PAID.",
         ),
@@ -192,7 +216,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer()],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Assumed: no message and no other attempt followed the answer `attempt:a-1` of 01 01:00 for 72 h; it settled on 04 01:00, and PAID.",
         ),
@@ -201,7 +225,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(5, "m-1", Message)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Assumed: for 72 h after `support:m-1` (S) on 01 05:00 no message and no other attempt came; what stands is the answer `attempt:a-1` of 01 01:00; it settled on 04 05:00, and PAID.",
         ),
@@ -210,7 +234,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(5, "m-1", Message)],
             answers,
             99,
-            PAID,
+            paid(),
             0,
             "Assumed: no other attempt followed the answer `attempt:a-1` of 01 01:00 for 72 h; it settled on 04 01:00, and PAID.",
         ),
@@ -219,7 +243,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), attempt(5, "a-2", Status::Answered)],
             first,
             99,
-            PAID,
+            paid(),
             0,
             "Assumed: when 72 h had passed since the episode began, the last word was the answer `attempt:a-2` of 01 05:00; it settled on 04 01:00, and PAID.",
         ),
@@ -228,7 +252,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(30, "as-1", ResolutionKind::Assumed)],
             platform.clone(),
             99,
-            PAID,
+            paid(),
             0,
             "Assumed: `support:as-1` (S) counted it as solved on 02 06:00, and no message and no other attempt followed the answer `attempt:a-1` of 01 01:00 for 72 h; it settled on 04 01:00, and PAID.",
         ),
@@ -237,7 +261,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), confirmed()],
             rule(),
             3,
-            PAID,
+            paid(),
             0,
             "Pending: confirmed by `support:msg-1` (S) on 01 02:00; it settles on 02 02:00 unless a human steps in, there is negative feedback or the customer comes back before.",
         ),
@@ -246,7 +270,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer()],
             rule(),
             3,
-            PAID,
+            paid(),
             0,
             "Pending: it settles on 04 01:00, assumed for the answer `attempt:a-1` of 01 01:00, unless there is a message or another attempt, a human steps in, there is negative feedback or the customer comes back before.",
         ),
@@ -255,7 +279,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![attempt(1, "a-1", Status::Failed)],
             rule(),
             3,
-            PAID,
+            paid(),
             0,
             "Pending: nothing speaks for a win yet; unless that changes, it fails on 04 01:00.",
         ),
@@ -264,7 +288,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), attempt(3, "a-2", Status::HandedOff)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Failed: the agent handed over to a human (`attempt:a-2`) on 01 03:00, before anything had settled.",
         ),
@@ -273,7 +297,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(3, "e-1", Escalated)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Failed: a human was asked for, or stepped in (`support:e-1`, S), on 01 03:00, before anything had settled.",
         ),
@@ -282,7 +306,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(3, "f-1", Failed)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Failed: there was negative feedback (`support:f-1`, S) on 01 03:00, before anything had settled.",
         ),
@@ -291,7 +315,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), scored(signed(3, "s-1", Rated), 1)],
             low,
             99,
-            PAID,
+            paid(),
             0,
             "Failed: the customer gave a score of 1, where 2 and less is negative feedback (`support:s-1`, S), on 01 03:00, before anything had settled.",
         ),
@@ -300,7 +324,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(3, "f-1", Failed)],
             holds,
             99,
-            PAID,
+            paid(),
             0,
             "Failed: negative feedback refuted the answers, and none after it won; it was given up on 04 01:00.",
         ),
@@ -309,7 +333,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(3, "r-1", Reopened)],
             rule(),
             99,
-            PAID,
+            paid(),
             1,
             "Failed: the customer came back (`support:r-1`, S) on 01 03:00, before anything had settled.",
         ),
@@ -318,7 +342,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![attempt(1, "a-1", Status::Replied)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Failed: the agent never gave a real answer; it was given up on 04 01:00.",
         ),
@@ -327,7 +351,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer()],
             Rule { assumed: By::Never, ..rule() },
             99,
-            PAID,
+            paid(),
             0,
             "Failed: it was answered but never confirmed, and this rule counts nothing else; it was given up on 04 01:00.",
         ),
@@ -336,7 +360,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer()],
             platform,
             99,
-            PAID,
+            paid(),
             0,
             "Failed: it was answered, but nothing confirmed that, and the platform did not count 72 h of silence as solved; it was given up on 04 01:00.",
         ),
@@ -345,7 +369,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(3, "m-1", Message)],
             unresolved,
             99,
-            PAID,
+            paid(),
             0,
             "Failed: it was answered, but nothing confirmed that, and the answer did not stand for 72 h as the last word; it was given up on 04 03:00.",
         ),
@@ -359,7 +383,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             ],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Failed: the dispute `support:d-1` was accepted (`operator:d-2`, S) on 01 04:00, before anything had settled.",
         ),
@@ -368,7 +392,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), confirmed(), attempt(50, "a-2", Status::HandedOff)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Void: it was confirmed by `support:msg-1` (S) on 01 02:00, had settled on 02 02:00 and PAID; then the agent handed over to a human (`attempt:a-2`) on 03 02:00, and the charge was taken back.",
         ),
@@ -377,7 +401,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), confirmed(), signed(50, "f-1", Failed)],
             rule(),
             99,
-            PAID,
+            paid(),
             0,
             "Void: it was confirmed by `support:msg-1` (S) on 01 02:00, had settled on 02 02:00 and PAID; then there was negative feedback (`support:f-1`, S) on 03 02:00, and the charge was taken back.",
         ),
@@ -386,7 +410,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), confirmed(), signed(50, "r-1", Reopened)],
             rule(),
             99,
-            PAID,
+            paid(),
             1,
             "Void: it was confirmed by `support:msg-1` (S) on 01 02:00, had settled on 02 02:00 and PAID; then the customer came back (`support:r-1`, S) on 03 02:00, and the charge was taken back.",
         ),
@@ -395,7 +419,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             vec![answer(), signed(90, "r-1", Reopened)],
             rule(),
             99,
-            PAID,
+            paid(),
             1,
             "Void: it was assumed (no message and no other attempt followed the answer `attempt:a-1` of 01 01:00 for 72 h), had settled on 04 01:00 and PAID; then the customer came back (`support:r-1`, S) on 04 18:00, and the charge was taken back.",
         ),
@@ -424,7 +448,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
             ],
             once,
             199,
-            PAID,
+            paid(),
             0,
             "Won, but not charged: the case is charged once, and episode `start` is won. (Confirmed by `support:msg-2` (S) on 03 04:00; it settled 24 h later, on 04 04:00.)",
         ),
@@ -434,6 +458,10 @@ fn each_verdict_and_each_reason_has_its_sentence() {
         let short = sentence
             .replace("signed webhook, rule `rules[0]`", "S")
             .replace("was charged 0.99 USD on invoice `acme/2026-10-01`", "PAID")
+            .replace(
+                "counts in line 1 of invoice `acme/2026-10-01`: 5 for 2.97 USD (2 included; 3 × 0.99); its list price is 0.99 USD",
+                "LINE",
+            )
             .replace("2026-10-", "")
             .replace(" UTC", "");
         assert_eq!(&short, expected, "{name}");
@@ -444,7 +472,7 @@ fn each_verdict_and_each_reason_has_its_sentence() {
 fn a_sentence_tells_who_what_and_when() {
     let facts = [attempt(1, "a-1", Status::Answered), said(2, "support:msg-1", ResolutionKind::Confirmed)];
     assert_eq!(
-        told(&facts, &Rule::default(), 99, PAID, 0),
+        told(&facts, &Rule::default(), 99, paid(), 0),
         "Confirmed by `support:msg-1` (signed webhook, rule `rules[0]`) on 2026-10-01 02:00 UTC; it settled 24 h later, \
          on 2026-10-02 02:00 UTC, and was charged 0.99 USD on invoice `acme/2026-10-01`."
     );
@@ -459,7 +487,7 @@ fn a_dispute_tells_its_state_and_who_decided_it() {
         let notes: Vec<Note> =
             facts.iter().map(|fact| Note { reason: Some("not so".into()), ..note_of(fact) }).collect();
         let judgement = judge(&facts, &Rule::default(), hour(99));
-        episode_views(&facts, &notes, &Rule::default(), &judgement, |_| PAID)[0].disputes[0].clone()
+        episode_views(&facts, &notes, &Rule::default(), &judgement, |_| paid())[0].disputes[0].clone()
     };
     let raised = "Disputed by `api:d-1` (API, by `key:desk`) on 2026-10-01 05:00 UTC, saying \"not so\".";
     let by = "by `api:d-2` (API, by `key:desk`) on 2026-10-01 06:00 UTC, saying \"not so\".";

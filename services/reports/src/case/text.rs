@@ -86,9 +86,22 @@ fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
     }
     writeln!(to, "\nWhat was billed")?;
     for row in &case.billed {
-        let amount = row.amount.as_ref().map_or_else(|| "no price".into(), money);
-        let invoice =
-            row.invoice.as_ref().map_or_else(|| "no invoice yet".into(), |id| format!("invoice `{id}`"));
+        let amount = row
+            .amount
+            .as_ref()
+            .map_or_else(|| "no price".into(), |amount| format!("list price {}", money(amount)));
+        let invoice = match (&row.invoice, &row.line) {
+            (Some(id), Some(line)) => format!(
+                "line {} of invoice `{id}`: {} for {} ({})",
+                line.number,
+                line.quantity,
+                money(&line.amount),
+                line.why
+            ),
+            (Some(id), None) => format!("invoice `{id}`, where nothing is left of it and others like it"),
+            (None, _) if row.nothing_to_bill => "nothing to bill in its period".into(),
+            (None, _) => "no invoice yet".into(),
+        };
         let worth = row.value.as_ref().map_or_else(String::new, |value| format!(", worth {}", money(value)));
         writeln!(
             to,
@@ -101,7 +114,11 @@ fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
         )?;
     }
     let sums: Vec<String> = case.billed_sums.iter().map(money).collect();
-    writeln!(to, "  in sum: {}", if sums.is_empty() { "nothing".into() } else { sums.join(", ") })?;
+    writeln!(
+        to,
+        "  in sum, at list prices: {}",
+        if sums.is_empty() { "nothing".into() } else { sums.join(", ") }
+    )?;
     writeln!(to, "\nWhat it cost")?;
     for cost in &case.costs {
         let unknown = match cost.unknown_cost_attempts {
@@ -111,7 +128,12 @@ fn write(to: &mut String, case: &Explanation) -> std::fmt::Result {
         writeln!(to, "  {} for {} attempts{unknown}", money(&cost.known), cost.attempts)?;
     }
     if let Some(margin) = &case.margin {
-        writeln!(to, "  margin {}{}", money(margin), if case.has_unknown_costs() { " at most" } else { "" })?;
+        writeln!(
+            to,
+            "  margin at list prices {}{}",
+            money(margin),
+            if case.has_unknown_costs() { " at most" } else { "" }
+        )?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use verdict_domain::fact::Said;
 use verdict_domain::money::Currency;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey};
-use verdict_store::history::{self, Beside, Event};
+use verdict_store::history::{self, Beside, Event, On};
 use verdict_store::{Store, Tx, contracts, statement};
 
 /// Explains a case to its customer; `None` if it was never judged. All is read at one moment. It tells nothing of costs,
@@ -38,15 +38,15 @@ pub(crate) async fn told_to_customer(
     let waiting = history::waiting(snapshot, keys, now).await?;
     let mut hidden = BTreeSet::new();
     let rows = billed.iter().flat_map(|(key, rows)| rows.iter().map(|row| (key.customer.as_str(), row)));
-    let on = rows.filter_map(|(customer, row)| Some((customer, row.price.as_ref()?.invoice.as_deref()?)));
+    let on = rows.filter_map(|(customer, row)| Some((customer, row.price.as_ref()?.on.invoice()?)));
     for (customer, invoice) in on.collect::<BTreeSet<_>>() {
         if !statement::is_final_document(snapshot, customer, invoice).await? {
             hidden.insert(invoice.to_string());
         }
     }
     let prices = billed.values_mut().flatten().filter_map(|row| row.price.as_mut());
-    for price in prices.filter(|price| price.invoice.as_ref().is_some_and(|id| hidden.contains(id))) {
-        price.invoice = None;
+    for price in prices.filter(|price| price.on.invoice().is_some_and(|id| hidden.contains(id))) {
+        price.on = On::NoneYet;
     }
     let mut told = BTreeMap::new();
     for (key, held) in cases::load(snapshot, keys).await? {

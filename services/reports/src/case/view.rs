@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use verdict_domain::money::Money;
 use verdict_domain::rule::Rule;
 use verdict_domain::time::Timestamp;
+use verdict_store::history::InLine;
 
 /// A case explained.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -35,11 +36,11 @@ pub struct Explanation {
     pub timeline: Vec<EventView>,
     /// The rows of the ledger, in the order in which they were posted.
     pub billed: Vec<BilledView>,
-    /// What is billed in sum, by currency.
+    /// What is billed in sum at list prices, by currency.
     pub billed_sums: Vec<AmountView>,
     /// What the attempts cost, by currency.
     pub costs: Vec<CostView>,
-    /// What is billed less what is known of the cost; absent where these are in more than one currency.
+    /// What is billed at list prices less what is known of the cost; absent where these are in more than one currency.
     pub margin: Option<AmountView>,
 }
 
@@ -232,17 +233,44 @@ pub struct BilledView {
     /// What the outcome is worth; absent where no fact says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<AmountView>,
-    /// The amount, with its sign; absent for what has no price.
+    /// The list price, with its sign; absent for what has no price. What the period charges is said by `line`.
     pub amount: Option<AmountView>,
     /// The contract version that priced it.
     pub contract_version: Option<u32>,
     /// The invoice that it is on; absent for what waits for one.
     pub invoice: Option<String>,
-    /// Why the period's price leaves it out: `trial`, `included` or `cap`; absent where it is billed.
+    /// The line of the invoice that it is counted in; absent without an invoice, or where nothing is left of all that is counted
+    /// in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineView>,
+    /// Set where its period is closed and there was nothing to bill in it: it is on no invoice, and waits for none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_to_bill: bool,
+    /// Why the period's price leaves it out: `trial`, `included`, `cap` or `zero_price`; absent where it is billed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free: Option<&'static str>,
     /// The ids of the facts that decided.
     pub facts: Vec<String>,
+}
+
+/// The line of an invoice that outcomes of one action and kind are counted in: what their period charges for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LineView {
+    /// 1, 2, 3 … on the invoice.
+    pub number: i64,
+    /// How many outcomes, less those taken back.
+    pub quantity: i64,
+    /// What they come to.
+    pub amount: AmountView,
+    /// How that came to be.
+    pub why: String,
+}
+
+impl LineView {
+    pub(crate) fn of(line: &InLine) -> Self {
+        let InLine { number, quantity, amount, why } = line;
+        Self { number: *number, quantity: *quantity, amount: AmountView::of(*amount), why: why.clone() }
+    }
 }
 
 /// What attempts cost in one currency.

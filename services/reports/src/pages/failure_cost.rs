@@ -312,6 +312,7 @@ pub(super) fn reason_text(reason: &str) -> &str {
         "trial" => "a trial: nothing is billed",
         "included" => "included in the price",
         "cap" => "beyond the cap",
+        "zero_price" => "at a price of 0",
         "agent_error" => "agent error",
         "provider_error" => "model provider error",
         "rate_limited" => "rate limited",

@@ -40,6 +40,8 @@ fn billed(seq: i64, entry: EntryKind, kind: WinKind, at: i64, amount: &str) -> B
         currency: Some("USD".into()),
         contract_version: Some(1),
         invoice: Some("acme/2026-10-01".into()),
+        line: None,
+        nothing_to_bill: false,
     }
 }
 
@@ -150,7 +152,9 @@ fn another_rule_tells_what_it_would_have_billed() {
     assert_eq!(other.difference.as_ref().unwrap().to_string(), "-1.48 USD");
     let text = crate::recounted(&recount);
     assert!(
-        text.contains("Billed 1.48 USD; under the other rule it would be nothing (-1.48 USD)."),
+        text.contains(
+            "Billed 1.48 USD at list prices; under the other rule it would be nothing (-1.48 USD)."
+        ),
         "{text}"
     );
     assert!(text.contains("… and 1 more"), "{text}");

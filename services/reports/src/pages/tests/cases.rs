@@ -12,7 +12,7 @@ use verdict_domain::ledger::{Row, difference, entries};
 use verdict_domain::money::{Currency, Money};
 use verdict_store::cases::{CaseKey, StoredCase};
 use verdict_store::deliveries::{Delivery, Via};
-use verdict_store::history::{Beside, Billed, Event, Filter, Listed, Priced};
+use verdict_store::history::{Beside, Billed, Event, Filter, InLine, Listed, On, Priced};
 use verdict_store::repricings::CostChange;
 
 fn key(case: &str) -> CaseKey {
@@ -63,6 +63,13 @@ fn page(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> String {
     case(&explained(name, facts, words, now)).unwrap()
 }
 
+/// One of two that cost less together than by the list.
+fn on_line_1() -> On {
+    let amount = Money { nanos: 990_000_000, currency: Currency::USD };
+    let line = InLine { number: 1, quantity: 2, amount, why: "1 included; 1 × 0.99".into() };
+    On::Invoice { id: "acme/2026-10-01".into(), line: Some(line) }
+}
+
 /// The explanation of a case with these facts.
 pub(super) fn explained(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> Explanation {
     let facts = in_order(facts);
@@ -78,7 +85,11 @@ pub(super) fn explained(name: &str, facts: Vec<Fact>, words: &str, now: i64) -> 
             price: Some(Priced {
                 amount: Money { nanos: nanos(&row), currency: Currency::USD },
                 contract_version: 2,
-                invoice: (row.seq == 1).then(|| "acme/2026-10-01".into()),
+                on: match row.seq {
+                    1 => on_line_1(),
+                    2 => On::NothingToBill,
+                    _ => On::NoneYet,
+                },
                 free: None,
             }),
             row,
@@ -137,7 +148,11 @@ fn a_case_tells_its_sentence_its_bill_and_what_it_rests_on() {
         "<strong>Dispute open</strong>",
         "-0.99 USD",
         "unknown for 1: not in the sum",
-        "Margin, at most",
+        "Margin at list prices, at most",
+        ", line 1<br><small>2 for 0.99 USD: 1 included; 1 × 0.99</small>",
+        "nothing to bill in this period",
+        "not yet: list price",
+        "Together, at list prices",
         "contract version 2",
         "recorded as 0.004 USD by genai-prices<br>repriced by +0.001 USD by thumbs up on 2026-10-01 02:00 UTC by <code>thumbs up</code>",
         r#"<span class="strength api">api</span>"#,
