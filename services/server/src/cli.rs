@@ -94,6 +94,8 @@ enum Command {
     /// Reports.
     #[command(subcommand, visible_alias = "reports")]
     Report(Report),
+    #[command(subcommand)]
+    Cases(cases::Cases),
     Explain(cases::Explain),
     Rejudge(cases::Rejudge),
     #[command(subcommand)]
@@ -287,6 +289,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
         Command::ProviderBill(command) => provider_bill::run(&store, command).await,
         Command::Report(command) => report(&config, &store, command).await,
+        Command::Cases(command) => cases::run(&store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,

@@ -1,9 +1,9 @@
 //! The HTTP door: routes, and what all handlers share.
 
 mod access;
-mod behind;
+pub(crate) mod behind;
 mod billing;
-mod cases;
+pub(crate) mod cases;
 mod credits;
 mod customer;
 mod disputes;
@@ -19,6 +19,7 @@ mod pages;
 mod prices;
 mod problem;
 mod provider_bills;
+mod read;
 mod reconcile;
 pub(crate) mod reports;
 mod shared;
