@@ -37,5 +37,7 @@ fn rows(cases: &[CaseBehind]) -> impl Iterator<Item = Vec<String>> {
             decimal(case.whole_cost_nanos, 2),
         ]
     };
-    cases.iter().flat_map(move |case| case.figures.iter().map(move |(currency, part)| row(case, currency, part)))
+    cases
+        .iter()
+        .flat_map(move |case| case.figures.iter().map(move |(currency, part)| row(case, currency, part)))
 }

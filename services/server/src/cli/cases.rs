@@ -1,6 +1,6 @@
 //! `verdict cases`, `explain`, `rejudge`, `export` and `recount`.
 
-use super::{Outcome, day, export};
+use super::{Of, Outcome, day, export};
 use crate::clock::wall_clock;
 use crate::config::{TEST_CLOCK_SETTING, parse_start};
 use crate::contract::{self, Format};
@@ -38,9 +38,8 @@ pub(super) enum Cases {
 /// options of a figure is given (all but customer, verdict and q).
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Of this customer only.
-    #[arg(long)]
-    customer: Option<String>,
+    #[command(flatten)]
+    of: Of,
     /// Not of a figure: pending, confirmed, assumed, failed, void or none, of the case's last episode.
     #[arg(long)]
     verdict: Option<String>,
@@ -48,33 +47,21 @@ pub(super) struct List {
     #[arg(long)]
     q: Option<String>,
     #[command(flatten)]
-    of: Of,
+    figure: Figure,
     /// Of a figure: how to print it. A table and JSON have a hundred cases, CSV all.
     #[arg(long, value_enum)]
     format: Option<ListFormat>,
 }
 
-/// Of which figure.
+/// Which figure.
 #[derive(Debug, Args)]
-struct Of {
+struct Figure {
     /// The first UTC day, such as 2026-10-01 [default: the first of this month]
     #[arg(long)]
     from: Option<String>,
     /// The first UTC day after [default: tomorrow]
     #[arg(long)]
     to: Option<String>,
-    /// Of this agent only.
-    #[arg(long)]
-    agent: Option<String>,
-    /// Of this provider's models only; -: outcomes.
-    #[arg(long, allow_hyphen_values = true)]
-    provider: Option<String>,
-    /// Of this model only.
-    #[arg(long)]
-    model: Option<String>,
-    /// Of this kind of outcome only.
-    #[arg(long)]
-    action: Option<String>,
     /// In this currency only.
     #[arg(long)]
     currency: Option<String>,
@@ -195,8 +182,9 @@ fn read_rule(file: &str) -> Result<Rule, String> {
 }
 
 pub(super) async fn run(store: &Store, command: Cases) -> Outcome {
-    let Cases::List(List { customer, verdict, q, of, format }) = command;
-    let Of { from, to, agent, provider, model, action, currency, bucket, reason, sort, after } = of;
+    let Cases::List(List { of, verdict, q, figure, format }) = command;
+    let Of { customer, agent, provider, model, action } = of;
+    let Figure { from, to, currency, bucket, reason, sort, after } = figure;
     let words = [&from, &to, &agent, &provider, &model, &action, &currency, &bucket, &reason, &sort, &after];
     let is_of_figure = format.is_some() || words.iter().any(|word| word.is_some());
     if !is_of_figure {

@@ -101,11 +101,7 @@ pub(crate) struct Found {
     pub next: Option<String>,
 }
 
-pub(crate) async fn found(
-    store: &Store,
-    asked: &Asked,
-    after: Option<&Place>,
-) -> Result<Found, StoreError> {
+pub(crate) async fn found(store: &Store, asked: &Asked, after: Option<&Place>) -> Result<Found, StoreError> {
     let total = figures::behind_total(store, &asked.behind()).await?;
     let (cases, next) = some_of(store, asked, after, SHOWN).await?;
     // Numbers and texts: this cannot fail to serialise.

@@ -330,7 +330,8 @@ async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
 
 async fn parked_page(door: &Door, said: Option<Said>) -> Page {
     let items = parked::list(&door.store, SHOWN_PARKED).await?;
-    shown(pages::parked(&items, status(&door.store).await?.parked, said.as_ref()))
+    let status = status(&door.store).await?;
+    shown(pages::parked(&items, status.parked, status.telemetry_dropped, said.as_ref()))
 }
 
 async fn replay_parked(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
