@@ -57,7 +57,7 @@ impl MigratorTrait for Migrator {
             "0030_repricing_and_bills",
             "0031_figure_changes",
             "0032_levers",
-            "0037_doors",
+            "0037_rebuilds_and_calls",
         ]
     }
 }

@@ -10,11 +10,12 @@ use verdict_store::rebuilds::{self, Done, Rebuild};
 use verdict_store::{Store, StoreError};
 
 /// For so long a rebuild is that of who took it. Then whoever did is taken for dead, and it is begun again.
-const LEASE: Span = Span(20_000_000);
+const LEASE: Span = Span(60_000_000);
 /// How often the lease is renewed, and what was done so far is noted.
 const BEAT: Duration = Duration::from_secs(1);
-/// By then a lease must be renewed: before it is over, so that two never rebuild at a time.
-const RENEWED: Duration = Duration::from_secs(15);
+/// By then a lease must be renewed: before it is over, so that two never rebuild at a time. On SQLite the renewal waits for whoever
+/// writes, which is not long.
+const RENEWED: Duration = Duration::from_secs(50);
 
 fn leased_until() -> Timestamp {
     wall_clock().plus(LEASE)
