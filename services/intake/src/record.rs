@@ -38,6 +38,8 @@ pub struct Parking<'a> {
     pub reference: &'a str,
     /// What is kept beside an event, by its place among all, as JSON.
     pub headers: &'a (dyn Fn(usize) -> String + Sync),
+    /// How much is kept of what has this reference; `None`: all.
+    pub within: Option<parked::Bounds>,
 }
 
 /// Records the events of one request and answers for each, in order. Nothing is parked: the caller sees the reason.
@@ -51,7 +53,7 @@ pub async fn record(
 }
 
 /// The same where nobody reads the answer, as of telemetry: what is no attempt is parked in the same transaction, to be
-/// seen and replayed. More than [`MAX_BATCH`] events are recorded in parts; on an error, what is sent again is a duplicate.
+/// seen and replayed; where that is bounded, the oldest goes and is counted. More than [`MAX_BATCH`] events are recorded in parts; on an error, what is sent again is a duplicate.
 pub async fn record_or_park(
     store: &Store,
     book: &PriceBook,
@@ -97,7 +99,8 @@ async fn record_batch(
             }
         }
     }
-    let mut recorded = write(store, accepted, &refused, now).await?.into_iter();
+    let mut recorded =
+        write(store, accepted, &refused, parking.and_then(|parking| parking.within), now).await?.into_iter();
     for outcome in outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Recorded) {
         if recorded.next() == Some(false) {
             *outcome = Outcome::Duplicate;
@@ -126,7 +129,7 @@ pub async fn record_messages(
                 body: message.body.to_vec(),
                 reason: format!("the database refused it: {reason}"),
             };
-            write(store, Vec::new(), &[parked], now).await?;
+            write(store, Vec::new(), &[parked], None, now).await?;
             Ok(0)
         }
         (Err(StoreError::Refused(_)), [_, _, ..]) => {
@@ -161,7 +164,7 @@ async fn record_together(
             }
         }
     }
-    let recorded = write(store, accepted, &refused, now).await?;
+    let recorded = write(store, accepted, &refused, None, now).await?;
     Ok(recorded.iter().filter(|new| **new).count())
 }
 
@@ -195,11 +198,21 @@ async fn write(
     store: &Store,
     accepted: Vec<Attempt>,
     refused: &[Parked],
+    within: Option<parked::Bounds>,
     now: Timestamp,
 ) -> Result<Vec<bool>, StoreError> {
     let tx = store.begin().await?;
     let recorded = attempts::record(&tx, accepted, now).await?;
-    parked::park(&tx, refused, now).await?;
+    let dropped = match within {
+        None => parked::park(&tx, refused, now).await.map(|()| 0),
+        Some(bounds) => parked::park_within(&tx, refused, bounds, now).await,
+    }?;
     tx.commit().await?;
+    if dropped > 0 {
+        tracing::warn!(
+            dropped,
+            "more telemetry than is kept cannot be used: the oldest of what was parked is gone"
+        );
+    }
     Ok(recorded)
 }

@@ -20,6 +20,7 @@
 
 mod behind;
 mod case;
+mod cases;
 mod chart;
 mod compared;
 mod count;
@@ -51,6 +52,7 @@ pub use case::{
     AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
     Explanation, HeldEpisode, explain, explain_to_customer, text as case_text,
 };
+pub use cases::{CASES_HEADING, cases_csv, cases_table};
 pub use compared::{recounted, rejudged};
 pub use count::{Costs, Overflow, Sums, Tally};
 pub use definitions::{DEFINITIONS, Definition};

@@ -30,32 +30,39 @@ pub fn table(report: &FailureCost) -> String {
     heading.extend(HEADINGS.iter().map(|text| text.to_string()));
     let mut lines = vec![heading];
     lines.extend(report.rows.iter().chain(&report.totals).map(|row| cells(row, rounded)));
-    let widths: Vec<usize> = (0..19)
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
-        .collect();
+    let lines = aligned(&lines, 2);
+    let rule = "-".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0));
     let mut text = format!("Failure cost, {} to {} (UTC, end excluded)\n\n", report.from, report.to);
     for (nth, line) in lines.iter().enumerate() {
         if nth == lines.len() - report.totals.len() || nth == 1 {
-            text.push_str(&format!("{}\n", "-".repeat(widths.iter().sum::<usize>() + 30)));
+            text.push_str(&format!("{rule}\n"));
         }
-        let padded = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0 | 1 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
+        text.push_str(&format!("{line}\n"));
     }
     text
+}
+
+/// Lines of cells as lines of text, each column as wide as its widest cell: the first `words` columns begin together, the others,
+/// numbers, end together. All lines have the same number of cells.
+pub(crate) fn aligned(lines: &[Vec<String>], words: usize) -> Vec<String> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let padded = |line: &Vec<String>| {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            _ if column < words => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    lines.iter().map(padded).collect()
 }
 
 /// CSV (RFC 4180); money as exact decimals, one row a group and currency, then the totals.
 pub fn csv(report: &FailureCost) -> String {
     let mut text = format!("{},{}\r\n", report.by, HEADINGS.join(",").replace(' ', "_"));
     for row in report.rows.iter().chain(&report.totals) {
-        let cells: Vec<String> =
-            cells(row, |nanos, _| decimal(nanos, 2)).iter().map(|cell| quoted(cell)).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
+        text.push_str(&csv_line(cells(row, |nanos, _| decimal(nanos, 2))));
     }
     text
 }
@@ -104,6 +111,12 @@ pub(crate) fn rounded(nanos: i64, currency: &str) -> String {
     }
     let sign = if nanos < 0 { "-" } else { "" };
     format!("{sign}{grouped}.{fraction}")
+}
+
+/// A line of CSV (RFC 4180).
+pub(crate) fn csv_line(cells: impl IntoIterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.into_iter().map(|cell| quoted(&cell)).collect();
+    format!("{}\r\n", cells.join(","))
 }
 
 /// A CSV cell: quoted where it must be, and never one that a spreadsheet would run as a formula.

@@ -30,7 +30,7 @@ pub use event::{ResolutionEvent, ValueEvent, WebhookData, WebhookEvent, read_jso
 pub use fetch::{fetch_next, poll_if_due};
 pub use judge::judge_cases;
 pub use map::{map_deliveries, replay};
-pub use rebuild::{Rebuilt, rebuild_figures};
+pub use rebuild::rebuild_figures;
 pub use receive::{Arrival, Refusal, look_at, release};
 pub use seal::{SealError, SealKey};
 pub use source::Source;

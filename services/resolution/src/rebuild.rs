@@ -11,21 +11,11 @@ use verdict_domain::pricing::Free;
 use verdict_domain::time::Timestamp;
 use verdict_store::cases::{self, CaseKey};
 use verdict_store::figures::{self, Changed};
-use verdict_store::{Store, StoreError, Tx, allotments, contracts, ledger, reconcile};
+use verdict_store::rebuilds::Done;
+use verdict_store::{Store, StoreError, Tx, allotments, calls, contracts, ledger, reconcile};
 
 /// How many cases are in memory at a time.
 const PAGE: u32 = 1_000;
-
-/// What was looked at, and what was wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rebuilt {
-    /// Cases that were judged.
-    pub cases: u64,
-    /// Of these, that were said to add something else to the figures than their facts say.
-    pub wrong_cases: u64,
-    /// Sums that were not the sums of what they are made of.
-    pub wrong_sums: u64,
-}
 
 /// What a case adds to the figures, as of when it was judged last.
 pub(crate) fn contribution(
@@ -45,9 +35,10 @@ pub(crate) fn contribution(
 
 /// Builds the figures again: what each case adds to them from its facts, and all sums from that and from the charges. Only what
 /// differs is written, page by page and customer by customer: the service goes on meanwhile, and what it adds is not lost. It
-/// can be stopped and begun again at any time; until it is through, sums may be off by what was put right of cases.
-pub async fn rebuild_figures(store: &Store) -> Result<Rebuilt, StoreError> {
-    let mut rebuilt = Rebuilt::default();
+/// can be stopped and begun again at any time; until it is through, sums may be off by what was put right of cases. `so_far` hears
+/// after each part what was done. Two must not run at a time: what both find missing would be added twice.
+pub async fn rebuild_figures(store: &Store, mut so_far: impl FnMut(Done)) -> Result<Done, StoreError> {
+    let mut done = Done::default();
     let mut after = CaseKey { customer: String::new(), case: String::new() };
     loop {
         let snapshot = store.snapshot().await?;
@@ -56,19 +47,23 @@ pub async fn rebuild_figures(store: &Store) -> Result<Rebuilt, StoreError> {
         after = last.clone();
         let (looked_at, wrong) = wrong_cases(&snapshot, &keys).await?;
         drop(snapshot);
-        rebuilt.cases += looked_at;
+        done.cases += looked_at;
         if !wrong.is_empty() {
             let wrong: Vec<CaseKey> = wrong.into_iter().map(|case| case.key).collect();
-            rebuilt.wrong_cases += put_right(store, &wrong).await?;
+            done.wrong_cases += put_right(store, &wrong).await?;
         }
+        so_far(done);
     }
     let mut customer = String::new();
     while let Some(next) = figures::next_customer(store, &customer).await? {
-        rebuilt.wrong_sums += figures::rebuild_customer(store, &next).await?;
+        done.wrong_sums += figures::rebuild_customer(store, &next).await?;
+        done.customers += 1;
+        so_far(done);
         customer = next;
     }
-    rebuilt.wrong_sums += figures::rebuild_overall(store).await?;
-    Ok(rebuilt)
+    done.wrong_sums += figures::rebuild_overall(store).await?;
+    done.wrong_sums += calls::rebuild(store).await?;
+    Ok(done)
 }
 
 /// Writes what cases add, unless the judge has done so meanwhile; the sums follow.
@@ -107,6 +102,12 @@ async fn wrong_cases(tx: &Tx, keys: &[CaseKey]) -> Result<(u64, Vec<Changed>), S
             }
             Ok(_) | Err(Overflow) => {}
         }
+    }
+    // The judge sees to those that it is to look at anyway: what came since is nothing wrong.
+    if !wrong.is_empty() {
+        let of_wrong: Vec<CaseKey> = wrong.iter().map(|case| case.key.clone()).collect();
+        let to_judge = cases::to_judge(tx, &of_wrong).await?;
+        wrong.retain(|case| !to_judge.contains(&case.key));
     }
     Ok((held.len() as u64, wrong))
 }

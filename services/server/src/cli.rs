@@ -25,7 +25,7 @@ use crate::http::{Scope, api_description, new_key};
 use crate::replay::{Replayed, Settled, replay, settle};
 use crate::serve::{Role, serve};
 use crate::sources::LiveSources;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use verdict_domain::contract::Contract;
@@ -94,6 +94,8 @@ enum Command {
     /// Reports.
     #[command(subcommand, visible_alias = "reports")]
     Report(Report),
+    #[command(subcommand)]
+    Cases(cases::Cases),
     Explain(cases::Explain),
     Rejudge(cases::Rejudge),
     #[command(subcommand)]
@@ -203,21 +205,8 @@ enum Report {
         /// How to group: customer, agent, provider, model, action, reason or day.
         #[arg(long, default_value = "customer", value_parser = group_by)]
         by: GroupBy,
-        /// Of this customer only.
-        #[arg(long)]
-        customer: Option<String>,
-        /// Of this agent only.
-        #[arg(long)]
-        agent: Option<String>,
-        /// Of this provider's models only: no outcomes, no revenue.
-        #[arg(long)]
-        provider: Option<String>,
-        /// Of this model only.
-        #[arg(long)]
-        model: Option<String>,
-        /// Of this kind of outcome only.
-        #[arg(long)]
-        action: Option<String>,
+        #[command(flatten)]
+        of: Of,
         /// How to print it.
         #[arg(long, value_enum, default_value = "table")]
         format: ReportFormat,
@@ -230,6 +219,26 @@ enum Report {
     Link(reports::Link),
     /// Revokes all links to reports that were made so far.
     RevokeLinks,
+}
+
+/// Of which figures.
+#[derive(Debug, Args)]
+struct Of {
+    /// Of this customer only.
+    #[arg(long)]
+    customer: Option<String>,
+    /// Of this agent only.
+    #[arg(long)]
+    agent: Option<String>,
+    /// Of this provider's models only: no outcomes, no revenue (these are of `-`).
+    #[arg(long, allow_hyphen_values = true)]
+    provider: Option<String>,
+    /// Of this model only.
+    #[arg(long)]
+    model: Option<String>,
+    /// Of this kind of outcome only.
+    #[arg(long)]
+    action: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -287,6 +296,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Import(command) => import::run(&store, &config.database_url, command).await,
         Command::ProviderBill(command) => provider_bill::run(&store, command).await,
         Command::Report(command) => report(&config, &store, command).await,
+        Command::Cases(command) => cases::run(&store, command).await,
         Command::Explain(command) => cases::explain(&store, command).await,
         Command::Rejudge(command) => cases::rejudge(&store, command).await,
         Command::Export(command) => cases::export(&store, command).await,
@@ -382,6 +392,12 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
                     thing.reason
                 );
             }
+            for gone in parked::dropped(store).await? {
+                eprintln!(
+                    "{} of `{}` ({} bytes) are gone, the last at {}: only the newest are kept",
+                    gone.things, gone.reference, gone.bytes, gone.last_at
+                );
+            }
         }
         ParkedCommand::Show { id } => {
             let item =
@@ -433,10 +449,11 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
 
 async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
     match command {
-        Report::FailureCost { from, to, by, customer, agent, provider, model, action, format } => {
+        Report::FailureCost { from, to, by, of, format } => {
             if to <= from {
                 return Err(format!("--to: {} is not after {}", day_text(to), day_text(from)).into());
             }
+            let Of { customer, agent, provider, model, action } = of;
             let of = Slice { from, to, customer, agent, provider, model, action };
             let report = verdict_reports::failure_cost(store, &Query { of, by }).await?;
             match format {

@@ -18,6 +18,7 @@ use verdict_billing::stripe::Stripe;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_resolution::Source;
 use verdict_resolution::source::{Catalogue, Platform, Scheme, SecretConfig, SourceConfig};
+use verdict_store::parked;
 use verdict_store::quarantine::Bounds;
 
 /// All that can be configured. The defaults are the embedded mode: SQLite, the HTTP door, invoices stay here.
@@ -74,6 +75,10 @@ pub struct Config {
     pub quarantine_deliveries: u32,
     /// How many bytes of them.
     pub quarantine_bytes: u32,
+    /// How many spans, and how many logs, that cannot be used are kept.
+    pub telemetry_parked: u32,
+    /// How many bytes of each.
+    pub telemetry_parked_bytes: u32,
     /// From which figures on alerts are raised.
     pub alerts: AlertsConfig,
     /// What is computed of the levers.
@@ -115,6 +120,8 @@ impl Default for Config {
             reconcile_every: Span::hours(24),
             quarantine_deliveries: 1_000,
             quarantine_bytes: 64 * 1024 * 1024,
+            telemetry_parked: 10_000,
+            telemetry_parked_bytes: 64 * 1024 * 1024,
             alerts: AlertsConfig::default(),
             levers: LeversConfig::default(),
             sources: Vec::new(),
@@ -130,7 +137,7 @@ impl Default for Config {
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-const ENVIRONMENT: [&str; 20] = [
+const ENVIRONMENT: [&str; 22] = [
     "database_url",
     "listen",
     "amqp_url",
@@ -151,6 +158,8 @@ const ENVIRONMENT: [&str; 20] = [
     "reconcile_every",
     "quarantine_deliveries",
     "quarantine_bytes",
+    "telemetry_parked",
+    "telemetry_parked_bytes",
 ];
 
 impl Config {
@@ -213,6 +222,11 @@ impl Config {
     /// How much of what is refused is kept.
     pub fn quarantine(&self) -> Bounds {
         Bounds { deliveries: self.quarantine_deliveries, bytes: i64::from(self.quarantine_bytes) }
+    }
+
+    /// How much is kept of telemetry that cannot be used.
+    pub fn telemetry_parked(&self) -> parked::Bounds {
+        parked::Bounds { things: self.telemetry_parked, bytes: i64::from(self.telemetry_parked_bytes) }
     }
 
     /// The client of Stripe, if there is a key. A live key and a test clock never meet: simulated months would be

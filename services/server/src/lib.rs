@@ -22,6 +22,7 @@ mod link;
 mod page_link;
 pub mod prices;
 mod provider_bills;
+mod rebuild;
 mod replay;
 mod report_link;
 pub mod serve;

@@ -114,6 +114,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
         let secure_cookies = config.cookies_are_secure();
         let public_url = config.public_url.clone();
         let live = Live::start(store.clone());
+        let telemetry_parked = config.telemetry_parked();
         let stripe_fee_basis_points = config.stripe_fee_basis_points;
         let door = Door {
             store,
@@ -126,6 +127,7 @@ pub async fn serve(config: Config, roles: &[Role], test_clock: Option<Timestamp>
             secure_cookies,
             public_url,
             live,
+            telemetry_parked,
             stripe_fee_basis_points,
         };
         return tokio::select! {

@@ -3,6 +3,7 @@
 use crate::clock::{Clock, wall_clock};
 use crate::config::{ConfigError, LeversConfig};
 use crate::levers::compute_if_due;
+use crate::rebuild::rebuild_if_asked;
 use crate::sources::LiveSources;
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ const ALLOT: Span = Span(60_000_000);
 const ADD_FIGURES: Span = Span(5_000_000);
 /// How often the figures are watched at most, by the wall clock.
 const WATCH_FIGURES: Duration = Duration::from_secs(60);
+/// How often it is looked whether a rebuild of the figures is asked for.
+const LOOK: Duration = Duration::from_secs(1);
 /// Watching the figures takes at most one part in so many of the time, however many roll-ups there are.
 const WATCH_FIGURES_PART: u32 = 20;
 
@@ -128,6 +131,7 @@ impl Worker {
             self.run_reconciliations(),
             self.run_watch(),
             self.run_levers(),
+            self.run_rebuilds(),
             questions
         );
     }
@@ -227,6 +231,16 @@ impl Worker {
                 tracing::warn!(%error, "the levers were not computed; they will be when they are due again");
             }
             tokio::time::sleep(look).await;
+        }
+    }
+
+    /// Builds the figures again when that is asked for, for ever.
+    async fn run_rebuilds(&self) {
+        loop {
+            if let Err(error) = rebuild_if_asked(&self.store).await {
+                tracing::warn!(%error, "the figures were not rebuilt; it will be tried again");
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 

@@ -1,11 +1,12 @@
 //! Attempts: recorded in batches, read by case.
 
 use crate::bulk::{self, Insert, Kind};
+use crate::calls::{self, Call};
 use crate::cases::{self, CaseKey};
 use crate::connect::{Store, StoreError, Tx, all, known, read_money};
 use crate::figures;
 use sea_orm::{QueryResult, Value};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use verdict_domain::attempt::{Attempt, Cost, FailureReason, ServiceTier, Status};
 use verdict_domain::fact::{AttemptFact, Fact, Said};
 use verdict_domain::money;
@@ -50,8 +51,8 @@ const INSERT: Insert = Insert {
 /// Records attempts and marks their cases to be judged. Answers for each, in the order given, whether it was
 /// new: `false` is a duplicate of one recorded before, or earlier in `attempts`.
 pub async fn record(tx: &Tx, attempts: Vec<Attempt>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
-    let keys: Vec<(String, String, String)> =
-        attempts.iter().map(|a| (a.customer.clone(), a.id.clone(), a.case.clone())).collect();
+    let keys: Vec<(String, String, String, Option<Call>)> =
+        attempts.iter().map(|a| (a.customer.clone(), a.id.clone(), a.case.clone(), calls::call(a))).collect();
     let mut sorted = attempts;
     // Stable: of two with one key, the first stays the first, and is the one that is written.
     sorted.sort_by(|a, b| (&a.customer, &a.id).cmp(&(&b.customer, &b.id)));
@@ -63,14 +64,19 @@ pub async fn record(tx: &Tx, attempts: Vec<Attempt>, now: Timestamp) -> Result<V
     }
     let mut recorded = Vec::with_capacity(keys.len());
     let mut to_judge = Vec::new();
-    for (customer, id, case) in keys {
+    let mut called: BTreeMap<Call, i64> = BTreeMap::new();
+    for (customer, id, case, call) in keys {
         let key = (customer, id);
         let is_new = new.remove(&key);
         if is_new {
             to_judge.push(CaseKey { customer: key.0, case });
+            if let Some(call) = call {
+                *called.entry(call).or_default() += 1;
+            }
         }
         recorded.push(is_new);
     }
+    calls::add(tx, called).await?;
     cases::mark_to_judge(tx, to_judge).await?;
     Ok(recorded)
 }

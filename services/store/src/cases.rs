@@ -4,7 +4,7 @@ use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, run};
 use crate::{attempts, resolutions};
 use sea_orm::{ConnectionTrait, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::fact::{self, Fact};
 use verdict_domain::time::Timestamp;
 
@@ -76,6 +76,16 @@ pub async fn take_to_judge(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<Ca
     keys.sort();
     keys.dedup();
     Ok(keys)
+}
+
+/// Which of these cases are marked to be judged: what is held of them is not yet what their facts say.
+pub async fn to_judge(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeSet<CaseKey>, StoreError> {
+    let select = "SELECT DISTINCT m.customer, m.case_id FROM keys \
+                  JOIN cases_to_judge m ON m.customer = keys.customer AND m.case_id = keys.key";
+    let rows = bulk::select_by_keys(&tx.tx, keys.iter().map(CaseKey::parts), select).await?;
+    rows.iter()
+        .map(|row| Ok(CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? }))
+        .collect()
 }
 
 /// Until a person has looked at a case, time does not wake it.

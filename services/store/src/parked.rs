@@ -3,6 +3,7 @@
 use crate::connect::{Store, StoreError, Tx, all, known, one, run, to_json};
 use sea_orm::QueryResult;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use verdict_domain::time::Timestamp;
 
 /// Where a parked thing came from: it says how it is replayed.
@@ -84,6 +85,28 @@ impl Parked {
     }
 }
 
+/// How much is kept of what nobody vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// At most so many things of each reference.
+    pub things: u32,
+    /// At most so many bytes of them.
+    pub bytes: i64,
+}
+
+/// What went for the bounds, ever.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Dropped {
+    /// What it was, to its origin.
+    pub reference: String,
+    /// How many things.
+    pub things: i64,
+    /// How many bytes.
+    pub bytes: i64,
+    /// When some went last.
+    pub last_at: Timestamp,
+}
+
 /// A parked thing as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -100,9 +123,10 @@ pub async fn park(tx: &Tx, things: &[Parked], now: Timestamp) -> Result<(), Stor
     let mut things: Vec<(String, &Parked)> = things.iter().map(|parked| (parked.id(), parked)).collect();
     things.sort_by(|a, b| a.0.cmp(&b.0));
     for (id, parked) in things {
-        let sql = "INSERT INTO parked (id, origin, reference, headers, body, reason, parked_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET \
+        let sql = "INSERT INTO parked (id, origin, reference, headers, body, reason, parked_at, size) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET \
                    reason = excluded.reason, replayed_at = NULL";
+        let size = i64::try_from(parked.headers.len().saturating_add(parked.body.len())).unwrap_or(i64::MAX);
         let values = [
             id.into(),
             parked.origin.as_str().into(),
@@ -111,10 +135,63 @@ pub async fn park(tx: &Tx, things: &[Parked], now: Timestamp) -> Result<(), Stor
             parked.body.clone().into(),
             storable(&parked.reason).into(),
             now.0.into(),
+            size.into(),
         ];
         run(&tx.tx, sql, values).await?;
     }
     Ok(())
+}
+
+/// Parks attempts that came from where nobody can be asked to send less. Of each reference the newest stay; what exceeds the
+/// bounds goes, and is counted. Answers how many went.
+pub async fn park_within(
+    tx: &Tx,
+    attempts: &[Parked],
+    bounds: Bounds,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    if attempts.is_empty() {
+        return Ok(0);
+    }
+    // Two that drop at a time would wait for each other in a circle.
+    tx.claim("parked").await?;
+    park(tx, attempts, now).await?;
+    let mut dropped = 0;
+    let references: BTreeSet<&str> = attempts.iter().map(|parked| parked.reference.as_str()).collect();
+    for reference in references {
+        let sql = "DELETE FROM parked WHERE id IN (SELECT id FROM (SELECT id, \
+                   ROW_NUMBER() OVER newest AS place, SUM(size) OVER newest AS bytes FROM parked \
+                   WHERE reference = $1 AND origin = 'attempt' AND replayed_at IS NULL \
+                   WINDOW newest AS (ORDER BY parked_at DESC, id DESC)) AS kept WHERE place > $2 OR bytes > $3) RETURNING size";
+        let values = [reference.into(), i64::from(bounds.things).into(), bounds.bytes.into()];
+        let gone = all(&tx.tx, sql, values).await?;
+        let (things, mut bytes) = (i64::try_from(gone.len()).unwrap_or(i64::MAX), 0_i64);
+        for row in &gone {
+            bytes = bytes.saturating_add(row.try_get_by_index(0)?);
+        }
+        if things > 0 {
+            let sql = "INSERT INTO parked_dropped (reference, things, bytes, last_at) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (reference) DO UPDATE SET things = parked_dropped.things + excluded.things, \
+                       bytes = parked_dropped.bytes + excluded.bytes, last_at = excluded.last_at";
+            run(&tx.tx, sql, [reference.into(), things.into(), bytes.into(), now.0.into()]).await?;
+        }
+        dropped += things;
+    }
+    Ok(dropped)
+}
+
+/// What went for the bounds, by reference.
+pub async fn dropped(store: &Store) -> Result<Vec<Dropped>, StoreError> {
+    let sql = "SELECT reference, things, bytes, last_at FROM parked_dropped ORDER BY reference";
+    let read = |row: &QueryResult| {
+        Ok(Dropped {
+            reference: row.try_get_by_index(0)?,
+            things: row.try_get_by_index(1)?,
+            bytes: row.try_get_by_index(2)?,
+            last_at: Timestamp(row.try_get_by_index(3)?),
+        })
+    };
+    all(&store.db, sql, []).await?.iter().map(read).collect()
 }
 
 /// PostgreSQL's text cannot hold NUL, which what is parked may well have: what cannot be parked would block its queue.

@@ -245,34 +245,3 @@ fn read_override(row: &QueryResult) -> Result<(Override, Recorded), StoreError> 
     let recorded = Recorded { at: Timestamp(row.try_get_by_index(15)?), by: row.try_get_by_index(16)? };
     Ok((new, recorded))
 }
-
-/// A model, as attempts name it, and how many of them called it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
-    /// Who served it.
-    pub provider: String,
-    /// The model.
-    pub model: String,
-    /// By which of its services.
-    pub tier: ServiceTier,
-    /// How many attempts.
-    pub attempts: i64,
-}
-
-/// Which models the attempts that ended since a time have called, and that were not priced by their senders. Reads the attempts
-/// since then.
-pub async fn used(store: &Store, since: Timestamp) -> Result<Vec<Used>, StoreError> {
-    let sql = "SELECT provider, model, COALESCE(service_tier, 'standard'), COUNT(*) FROM attempts WHERE ended_at >= $1 \
-               AND COALESCE(price_source, '') <> 'reported' \
-               GROUP BY provider, model, COALESCE(service_tier, 'standard') ORDER BY 1, 2, 3";
-    let read = |row: &QueryResult| {
-        let tier: String = row.try_get_by_index(2)?;
-        Ok(Used {
-            provider: row.try_get_by_index(0)?,
-            model: row.try_get_by_index(1)?,
-            tier: known(ServiceTier::parse(&tier), "service tier", &tier)?,
-            attempts: row.try_get_by_index(3)?,
-        })
-    };
-    all(&store.db, sql, [since.0.into()]).await?.iter().map(read).collect()
-}

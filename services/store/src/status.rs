@@ -28,6 +28,8 @@ pub struct Status {
     pub stripe_events_waiting: i64,
     /// Meter events on their way to Stripe, or to be taken back there.
     pub meter_events_waiting: i64,
+    /// What was parked of telemetry and went since, because no more than so much of it is kept: ever.
+    pub telemetry_dropped: i64,
 }
 
 /// Looks.
@@ -40,7 +42,8 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
                (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \
                (SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL), \
                (SELECT COUNT(*) FROM stripe_events WHERE state = 'received'), \
-               (SELECT COUNT(*) FROM meter_events WHERE state = 'owed' OR (state = 'sent' AND wanted = 0))";
+               (SELECT COUNT(*) FROM meter_events WHERE state = 'owed' OR (state = 'sent' AND wanted = 0)), \
+               (SELECT CAST(COALESCE(SUM(things), 0) AS BIGINT) FROM parked_dropped)";
     let Some(row) = one(&store.db, sql, []).await? else { return Ok(Status::default()) };
     Ok(Status {
         deliveries_to_map: row.try_get_by_index(0)?,
@@ -54,6 +57,7 @@ pub async fn status(store: &Store) -> Result<Status, StoreError> {
         alerts: row.try_get_by_index(8)?,
         stripe_events_waiting: row.try_get_by_index(9)?,
         meter_events_waiting: row.try_get_by_index(10)?,
+        telemetry_dropped: row.try_get_by_index(11)?,
     })
 }
 

@@ -29,6 +29,7 @@ mod prices;
 mod pricing;
 mod report;
 mod story;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -46,9 +47,11 @@ pub use periods::{Period, closed_periods};
 pub use prices::{Price, price};
 pub use pricing::{Counts, Item, Priced, Tally, Used, price_period};
 pub use report::{By, Figures};
+pub use terms::{
+    Assumed, Cadence, Charges, Contract, ContractPrice, Corrections, Evidence, Fee, FollowUp, Grant, Mode,
+    NegativeFeedback, Reopen, RestartedBy, Rule, SilenceFrom, Tier, UsagePrice,
+};
 pub use traffic::{
-    Amount, Assumed, Attempt, Cadence, Charges, Contract, ContractPrice, Corrections, DAY, Door, Evidence,
-    Fee, FollowUp, Grant, HOUR, Kind, MINUTE, Mode, NamedAmount, NegativeFeedback, Reopen, Resolution,
-    RestartedBy, Rule, SECOND, SilenceFrom, Status, Strength, Tier, Traffic, Usage, UsagePrice,
-    WEBHOOK_SOURCE, rfc3339,
+    Amount, Attempt, DAY, Door, HOUR, Kind, MINUTE, NamedAmount, Resolution, SECOND, Status, Strength,
+    Traffic, Usage, WEBHOOK_SOURCE, rfc3339,
 };

@@ -42,6 +42,7 @@ fn operations(service: &Service) -> Vec<(Method, String)> {
 /// What a key needs for a path; `None`: any key will do.
 fn scope_of(path: &str) -> Option<&'static str> {
     let scope = match path.split('/').nth(2).unwrap() {
+        _ if path == "/v1/figures/rebuild" => "admin",
         "attempts" | "litellm" | "traces" => "ingest",
         "resolutions" => "resolve",
         "contracts" | "credits" | "customers" | "disputes" | "invoices" => "billing",

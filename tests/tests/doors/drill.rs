@@ -217,6 +217,78 @@ async fn each_figure_leads_to_its_cases(name: &str, url: String) {
     seen.sort();
     seen.dedup();
     assert!(all > 100 && seen.len() == all, "{all} cases, {} of them once", seen.len());
+    what_a_page_lists_is_fetched_by_the_same_words(&service).await;
+}
+
+/// The figure of a query, added up from the rows of a CSV: attempts, of unknown cost, nanos, outcomes; and how many cases.
+fn added_up(csv: &str, currency: &str) -> ([i64; 4], usize) {
+    let mut lines = csv.split_terminator("\r\n");
+    let heading = "customer,case,verdict,day,currency,attempts,unknown_cost,cost,outcomes,case_cost";
+    assert_eq!(lines.next(), Some(heading), "{csv}");
+    let nanos = |text: &str| {
+        let (whole, rest) = text.split_once('.').unwrap();
+        let nanos: i64 = format!("{rest:0<9}").parse().unwrap();
+        whole.trim_start_matches('-').parse::<i64>().unwrap() * 1_000_000_000 + nanos
+    };
+    let (mut sums, mut cases) = ([0_i64; 4], Vec::new());
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), 10, "{line}");
+        cases.push((cells[0], cells[1]));
+        if cells[4] == currency {
+            let count = |cell: usize| cells[cell].parse::<i64>().unwrap();
+            for (sum, part) in sums.iter_mut().zip([count(5), count(6), nanos(cells[7]), count(8)]) {
+                *sum += part;
+            }
+        }
+    }
+    cases.sort_unstable();
+    cases.dedup();
+    (sums, cases.len())
+}
+
+async fn what_a_page_lists_is_fetched_by_the_same_words(service: &Service) {
+    let days = "from=2026-10-01&to=2026-11-01";
+    for (query, currency) in [
+        (format!("{days}&bucket=lost&currency=USD&reason=silence"), "USD"),
+        (format!("{days}&bucket=failures&currency=USD&sort=-day"), "USD"),
+        (format!("{days}&bucket=decided&currency=USD"), "USD"),
+        (format!("{days}&bucket=cost"), "USD"),
+        (format!("{days}&bucket=void&reason=-&provider=openai"), "USD"),
+    ] {
+        let asked = service.get_json(&format!("/v1/cases?{query}")).await;
+        assert_eq!(asked, service.get_json(&format!("/v1/figures/cases?{query}")).await, "{query}");
+        let response = service.get(&format!("/v1/cases?{query}&format=csv")).await;
+        assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8");
+        let csv = response.text().await.unwrap();
+        let (sums, cases) = added_up(&csv, currency);
+        for (sum, part) in sums.iter().zip(["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes"]) {
+            assert_eq!(*sum, asked["total"][currency][part].as_i64().unwrap_or_default(), "{query}: {part}");
+        }
+        assert_eq!(asked["count"], cases, "{query}");
+
+        // And the command by the same words again.
+        let options: Vec<String> = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, value)| format!("--{name}={value}"))
+            .collect();
+        let list = |more: &[&str]| {
+            let options = options.iter().map(String::as_str).chain(more.iter().copied());
+            service.command(&["cases", "list"].into_iter().chain(options).collect::<Vec<_>>())
+        };
+        assert_eq!(list(&["--format=csv"]), csv, "{query}");
+        let told: Value = serde_json::from_str(&list(&["--format=json"])).unwrap();
+        assert_eq!(told, asked, "{query}");
+        let table = list(&[]);
+        let listed = asked["cases"].as_array().unwrap();
+        assert!(table.lines().count() > listed.len(), "{table}");
+        assert!(listed.iter().all(|case| table.contains(case["case"].as_str().unwrap())), "{table}");
+    }
+    let judged = service.get_json("/v1/cases?verdict=failed").await;
+    let told: Value = serde_json::from_str(&service.command(&["cases", "list", "--verdict=failed"])).unwrap();
+    assert_eq!(told, judged);
+    assert!(judged.as_array().unwrap().iter().all(|case| case["verdict"] == "failed"), "{judged}");
 }
 
 #[tokio::test]
@@ -242,6 +314,25 @@ async fn what_is_wrong_in_a_question_is_named() {
     ] {
         let detail = problem(service.get(&format!("/v1/figures/cases?{query}")).await, 422).await;
         assert!(detail.contains(field), "{query}: {detail}");
+    }
+    for (query, field) in [
+        ("bucket=revenue", "bucket"),
+        ("agent=bot&sort=cost", "sort"),
+        ("agent=bot&after=1", "after"),
+        ("from=2026-10-02&to=2026-10-02", "to"),
+        ("bucket=lost&verdict=failed", "verdict"),
+        ("bucket=lost&format=pdf", "format"),
+        ("verdict=won", "verdict"),
+        ("colour=red", "colour"),
+    ] {
+        let detail = problem(service.get(&format!("/v1/cases?{query}")).await, 422).await;
+        assert!(detail.contains(field), "{query}: {detail}");
+        let options: Vec<String> = query.split('&').map(|pair| format!("--{pair}")).collect();
+        let refused = service.try_command(
+            &["cases", "list"].into_iter().chain(options.iter().map(String::as_str)).collect::<Vec<_>>(),
+        );
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && told.contains(field), "{query}: {told}");
     }
     assert_eq!(service.get("/cases?agent=bot").await.status(), 200);
     assert_eq!(service.get("/cases?bucket=lost&verdict=failed").await.status(), 422);

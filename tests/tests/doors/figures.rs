@@ -13,7 +13,7 @@ use verdict_oracle::{DAY, HOUR, MINUTE, rfc3339};
 use verdict_store::figures::{
     Behind, GroupBy, Order, Place, Slice, Sum, behind_total, cases_behind, cases_behind_within, sums,
 };
-use verdict_store::{Store, attempts};
+use verdict_store::{Store, attempts, calls};
 use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, rows};
 use verdict_tests::service::{Api, Service};
 
@@ -310,6 +310,24 @@ async fn all_adds_up(store: &Store, db: &DatabaseConnection, what: &str) {
     let listed = attempts::unknown_costs(store).await.unwrap();
     assert_eq!(listed.iter().map(|of| of.attempts).sum::<i64>(), unknown, "{what}: {listed:?}");
     assert!(listed.iter().all(|of| of.provider == "house") && listed.len() <= 3, "{listed:?}");
+
+    let from = first + 5;
+    let raw = format!(
+        "SELECT provider, model, COALESCE(service_tier, 'standard'), COUNT(*) FROM attempts WHERE ended_at >= {} \
+         AND COALESCE(price_source, '') <> 'reported' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        from * DAY
+    );
+    let text = |row: &sea_orm::QueryResult, at: usize| row.try_get_by_index::<String>(at).unwrap();
+    let raw = rows(db, &raw).await;
+    let raw =
+        raw.iter().map(|row| (text(row, 0), text(row, 1), text(row, 2), row.try_get_by_index(3).unwrap()));
+    let used = calls::used(store, from).await.unwrap().into_iter();
+    let used = used.map(|used| (used.provider, used.model, used.tier.as_str().to_string(), used.attempts));
+    assert_eq!(
+        used.collect::<Vec<(_, _, _, i64)>>(),
+        raw.collect::<Vec<_>>(),
+        "{what}: the models that were called"
+    );
 }
 
 /// All cases behind a figure, a few at a time.
@@ -381,7 +399,7 @@ async fn the_cases_behind(store: &Store, db: &DatabaseConnection) {
 }
 
 /// What somebody with SQL can do to the figures.
-const BROKEN: [&str; 7] = [
+const BROKEN: [&str; 9] = [
     "DELETE FROM daily_figures WHERE customer = 'acme'",
     "UPDATE daily_figures SET cost_nanos = cost_nanos + 7, attempts = attempts - 1 WHERE bucket = 'won'",
     "INSERT INTO daily_figures VALUES ('nobody', 20000, 'a', 'p', 'm', 'x', 'EUR', 'revenue', '-', 0, 0, 0, 0, 0, 5)",
@@ -389,9 +407,18 @@ const BROKEN: [&str; 7] = [
     "UPDATE figures_by_level SET lost_cost_nanos = lost_cost_nanos + 3, revenue_nanos = 1 WHERE level LIKE 'customer%'",
     "DELETE FROM case_figures WHERE case_id LIKE '%3'",
     "UPDATE case_figures SET attempts = attempts + 1, cost_nanos = cost_nanos + 5 WHERE case_id LIKE '%5' AND number = 1",
+    "UPDATE model_calls SET attempts = attempts + 3 WHERE model = 'gpt-4o'",
+    "DELETE FROM model_calls WHERE model = 'house-1'",
 ];
 
-async fn built_again_while_facts_stream_in(service: &Service, store: &Store, db: &DatabaseConnection) {
+/// `rebuild` is how it is asked for, and waits until it is over.
+async fn built_again_while_facts_stream_in(
+    service: &Service,
+    store: &Store,
+    db: &DatabaseConnection,
+    round: usize,
+    rebuild: impl AsyncFn(),
+) {
     let stop = Arc::new(AtomicBool::new(false));
     let (api, stopped) = (service.api(), stop.clone());
     let stream = tokio::spawn(async move {
@@ -400,7 +427,7 @@ async fn built_again_while_facts_stream_in(service: &Service, store: &Store, db:
             let nth = CASES + sent % 40;
             let at = START + 30 * DAY + i64::try_from(sent % 500).unwrap() * MINUTE;
             let status = if sent.is_multiple_of(3) { "failed" } else { "answered" };
-            api.post("/v1/attempts", &json!([attempt(nth, 10 + sent, at, status)])).await;
+            api.post("/v1/attempts", &json!([attempt(nth, 10_000 * round + sent, at, status)])).await;
             if sent.is_multiple_of(5) {
                 resolution(&api, nth, "confirmed", at + MINUTE).await;
             }
@@ -409,10 +436,10 @@ async fn built_again_while_facts_stream_in(service: &Service, store: &Store, db:
         sent
     });
     for sql in BROKEN {
-        db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let sql = sql.replace("nobody", &format!("nobody-{round}"));
+        db.execute_unprepared(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    let said = service.command(&["figures", "rebuild"]);
-    assert!(!said.contains(" 0 put right") && !said.contains("; 0 sums"), "{said}");
+    rebuild().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     stop.store(true, Ordering::Relaxed);
     let sent = stream.await.unwrap();
@@ -424,12 +451,73 @@ async fn built_again_while_facts_stream_in(service: &Service, store: &Store, db:
     assert!(agreed.contains("all agrees"), "{agreed}");
 }
 
+/// The state of the rebuild that was asked for last, once it is over.
+async fn rebuilt(service: &Service) -> Value {
+    let mut state = Value::Null;
+    crate::until("the figures are built again", async || {
+        state = service.get_json("/v1/figures/rebuild").await;
+        state["ended_at"].is_string()
+    })
+    .await;
+    state
+}
+
+/// One that a process began which then ended: it is begun again, and only then another can be asked for.
+async fn asked_over_http(service: &Service, db: &DatabaseConnection) {
+    let of_another = format!(
+        "INSERT INTO figure_rebuilds (asked_by, asked_at, open, begun, leased_until, cases, customers, wrong_cases, wrong_sums, \
+         failed) VALUES ('key:somebody', {START}, 1, 1, {}, 7, 1, 40000, 3, 0)",
+        i64::MAX
+    );
+    db.execute_unprepared(&of_another).await.unwrap();
+    let state = service.get_json("/v1/figures/rebuild").await;
+    let said = ["state", "asked_by", "cases", "customers"].map(|field| state[field].clone());
+    assert_eq!(said, [json!("running"), json!("key:somebody"), json!(7), json!(1)], "{state}");
+    let second = service.try_post("/v1/figures/rebuild", &Value::Null).await.unwrap();
+    assert!(crate::problem(second, 409).await.contains("a rebuild is not over"));
+    let refused = service.try_command(&["figures", "rebuild"]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("`key:somebody` asked for"), "{told}");
+
+    // Its process is taken for dead.
+    db.execute_unprepared("UPDATE figure_rebuilds SET leased_until = 0 WHERE open = 1").await.unwrap();
+    let state = rebuilt(service).await;
+    assert_eq!((&state["state"], &state["begun"]), (&json!("done"), &json!(2)), "{state}");
+    let count = |field: &str| state[field].as_i64().unwrap();
+    assert!(count("cases") > 90 && count("customers") >= 4, "{state}");
+    // What was put right before it was broken off stays in the count.
+    assert!(count("wrong_cases") > 40_000 && count("wrong_sums") > 3, "{state}");
+
+    let before = number(db, "SELECT COUNT(*) FROM figure_rebuilds").await;
+    let asked = service.try_post("/v1/figures/rebuild", &Value::Null).await.unwrap();
+    assert_eq!(
+        (asked.status().as_u16(), &asked.headers()["location"]),
+        (202, &"/v1/figures/rebuild".parse().unwrap())
+    );
+    let asked: Value = asked.json().await.unwrap();
+    let state = rebuilt(service).await;
+    assert_eq!((&state["id"], &state["state"]), (&asked["id"], &json!("done")), "{state}");
+    assert_eq!((&state["wrong_sums"], &state["begun"]), (&json!(0), &json!(1)), "{state}");
+    // Who asked, when and what came of it is kept.
+    assert!(asked["asked_by"].as_str().unwrap().starts_with("key:"), "{asked}");
+    assert_eq!(number(db, "SELECT COUNT(*) FROM figure_rebuilds").await, before + 1);
+}
+
 async fn figures(name: &str, url: &str) {
     let service = start_on(name, url).await;
     let (store, db) = (Store::connect(url).await.unwrap(), connect(url).await);
     corrected(&service, &store, &db).await;
     the_cases_behind(&store, &db).await;
-    built_again_while_facts_stream_in(&service, &store, &db).await;
+    crate::problem(service.get("/v1/figures/rebuild").await, 404).await;
+    let by_command = async || {
+        let said = service.command(&["figures", "rebuild"]);
+        assert!(!said.contains(" 0 put right") && !said.contains("; 0 sums"), "{said}");
+    };
+    built_again_while_facts_stream_in(&service, &store, &db, 1, by_command).await;
+    built_again_while_facts_stream_in(&service, &store, &db, 2, async || {
+        asked_over_http(&service, &db).await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

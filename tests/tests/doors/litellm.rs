@@ -1,8 +1,10 @@
 //! The logs of a LiteLLM proxy, as its generic API callback posts them.
 
-use crate::{folder, parked, problem, start, with};
+use crate::{START, folder, parked, problem, start, start_with, with};
 use serde_json::{Value, json};
-use verdict_tests::database::{connect, number, texts};
+use verdict_oracle::MINUTE;
+use verdict_tests::database::{connect, fresh_postgres, fresh_sqlite, number, texts};
+use verdict_tests::service::Service;
 
 /// A log with what LiteLLM puts into it, and what people said: of a call an hour after the test clock's start.
 fn log(id: &str) -> Value {
@@ -103,4 +105,79 @@ async fn a_proxys_logs_become_attempts_at_the_cost_that_it_reports() {
     for body in ["", "{", "[]", "[1] 2"] {
         problem(service.post_bytes("/v1/litellm", "application/json", body.into()).await, 400).await;
     }
+}
+
+/// Of what cannot be used the newest is kept, and it is told how much went.
+async fn it_is_bounded(name: &str, url: &str) {
+    let bounds = [("VERDICT_TELEMETRY_PARKED", "3"), ("VERDICT_TELEMETRY_PARKED_BYTES", "4000")];
+    let service = start_with(name, url, "", &bounds).await;
+    let db = connect(url).await;
+    let lost = |id: &str| with(&log(id), "/metadata/requester_metadata", json!({}));
+    let post = async |logs: Value| {
+        let body = logs.to_string().into_bytes();
+        let response = service.post_bytes("/v1/litellm", "application/json", body).await;
+        assert_eq!(response.status(), 200);
+    };
+    let kept = async |service: &Service, reference: &str| -> Vec<String> {
+        let of = |thing: &Value| {
+            (thing["reference"] == reference).then(|| thing["body"].as_str().unwrap().to_string())
+        };
+        parked(service).await.iter().filter_map(of).collect()
+    };
+    let reference = verdict_intake::LITELLM;
+    // What somebody imports by hand is not telemetry: he is there to see what is wrong with it.
+    let bad: String = (0..5).map(|nth| format!("{{\"id\":\"bad-{nth}\"}}\n")).collect();
+    let imported = service.try_command_with(&["import", "attempts", "-", "--format", "jsonl"], &bad);
+    assert!(!imported.status.success());
+    assert_eq!(
+        kept(&service, "application/json").await.len(),
+        5,
+        "{}",
+        String::from_utf8_lossy(&imported.stderr)
+    );
+
+    for nth in 1..=6 {
+        service.move_clock(START + nth * MINUTE).await;
+        post(lost(&format!("lost-{nth}"))).await;
+    }
+    let left = kept(&service, reference).await;
+    let is = |nth: usize| left[nth - 4].contains(&format!("lost-{nth}"));
+    assert!(left.len() == 3 && is(4) && is(5) && is(6), "{left:?}");
+    assert_eq!(service.get_json("/v1/status").await["telemetry_dropped"], 3);
+    // The same again is the same.
+    post(lost("lost-6")).await;
+    assert_eq!(service.get_json("/v1/status").await["telemetry_dropped"], 3);
+
+    // Many at once, of which each is large: what is recorded beside them stays.
+    service.move_clock(START + 10 * MINUTE).await;
+    let large = |nth: usize| with(&lost(&format!("large-{nth}")), "/model", json!("m".repeat(2_500)));
+    let fine = with(&with(&log("fine"), "/startTime", json!(1790812900.0)), "/endTime", json!(1790812901.0));
+    post(json!([large(1), large(2), fine, large(3)])).await;
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 1);
+    let left = kept(&service, reference).await;
+    assert!(left.len() == 1 && left[0].contains("large-"), "{left:?}");
+    let size =
+        number(&db, &format!("SELECT CAST(SUM(size) AS BIGINT) FROM parked WHERE reference = '{reference}'"))
+            .await;
+    assert!((2_500..=4_000).contains(&size), "{size}");
+    assert_eq!(service.get_json("/v1/status").await["telemetry_dropped"], 8);
+    let gone = number(&db, "SELECT bytes FROM parked_dropped").await;
+    assert!(gone > 5_000, "{gone}");
+    let page = service.get("/parked").await.text().await.unwrap();
+    assert!(page.contains("8 spans and logs that could not be used are gone"), "{page}");
+    let listed = service.try_command(&["parked", "list"]);
+    let told = String::from_utf8(listed.stderr).unwrap();
+    assert!(told.contains(&format!("8 of `{reference}`")), "{told}");
+    // Spans have bounds of their own, and what was imported stays.
+    assert_eq!(kept(&service, "application/json").await.len(), 5);
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_bounded_on_sqlite() {
+    it_is_bounded("litellm-bounds", &fresh_sqlite(&folder("litellm-bounds"))).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_bounded_on_postgres() {
+    it_is_bounded("litellm-bounds-postgres", &fresh_postgres("doors_litellm_bounds").await).await;
 }

@@ -42,6 +42,7 @@ mod stripe_events;
 mod traces;
 mod upgrade;
 mod value;
+mod versions;
 mod watched_figures;
 mod watching;
 mod webhooks;

@@ -2,6 +2,7 @@
 //! package, held against the book that is built in.
 
 use crate::{START, attempt, folder, problem, start, start_on, until, with};
+use sea_orm::ConnectionTrait;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -452,6 +453,77 @@ async fn litellms_list_as_it_is_prices_as_the_built_in_book_does_or_the_disagree
                  WHERE a.id LIKE 'a-%' AND (a.model_cost_nanos IS NULL OR b.model_cost_nanos IS NULL \
                  OR ABS(a.model_cost_nanos - b.model_cost_nanos) > 2)";
     assert_eq!(number(&db, apart).await, 0);
+}
+
+/// A diff tells of how many attempts it is: of those in the last 90 days that their senders did not price.
+async fn a_diff_counts_what_attempts_called(name: &str, url: &str) {
+    let service = start_on(name, url).await;
+    let db = connect(url).await;
+    let file = folder(name).join("list.json");
+    std::fs::write(&file, small_list().to_string()).unwrap();
+    service.command(&["prices", "import", file.to_str().unwrap(), "--version", "1"]);
+    let at = |days: i64, event: Value| {
+        let event = with(&event, "/started_at", json!(rfc3339(START + days * DAY + HOUR)));
+        with(&event, "/ended_at", json!(rfc3339(START + days * DAY + HOUR)))
+    };
+    let reported = json!({ "amount": "0.25", "currency": "USD" });
+    let sent = |days: i64| {
+        let mut sent = Vec::new();
+        for nth in 0..30_usize {
+            let tier = [None, Some("flex"), Some("default"), Some("priority"), Some("standard")][nth % 5];
+            let model = ["gpt-4o", "gpt-5", "nobodys-model"][nth % 3];
+            let event = at(days, call(&format!("{days}-{nth}"), "acme", model, tier));
+            sent.push(if nth % 7 == 6 { with(&event, "/reported_cost", reported.clone()) } else { event });
+        }
+        // One of them twice.
+        sent.push(sent[0].clone());
+        Value::Array(sent)
+    };
+    let diff = async || service.get_json("/v1/prices/diff?to=litellm/1").await;
+    for days in [0, 60, 95] {
+        service.move_clock(START + (days + 1) * DAY).await;
+        for _ in 0..2 {
+            service.post("/v1/attempts", &sent(days)).await;
+        }
+        let since = (START + (days + 1) * DAY) / DAY - 90;
+        let diff = diff().await;
+        let changes = diff["changes"].as_array().unwrap();
+        assert!(changes.len() >= 2, "{diff}");
+        let mut counted = 0;
+        for change in changes {
+            let of = |field: &str| change[field].as_str().unwrap();
+            let sql = format!(
+                "SELECT COUNT(*) FROM attempts WHERE ended_at >= {} AND COALESCE(price_source, '') <> 'reported' AND \
+                 provider = '{}' AND model = '{}' AND COALESCE(service_tier, 'standard') = '{}'",
+                since * DAY,
+                of("provider"),
+                of("model"),
+                of("service_tier")
+            );
+            assert_eq!(change["attempts"], number(&db, &sql).await, "{days}: {change}");
+            counted += change["attempts"].as_i64().unwrap();
+        }
+        assert!(counted >= 7, "{days}: {diff}");
+        // What is 95 days old is not in it any more.
+        let older = format!("SELECT COUNT(*) FROM attempts WHERE ended_at < {}", since * DAY);
+        assert_eq!(number(&db, &older).await, if days == 95 { 30 } else { 0 }, "{days}");
+    }
+    // Whoever takes the counts away has them back.
+    let printed =
+        |service: &Service| service.command(&["prices", "diff", verdict_intake::BOOK_VERSION, "litellm/1"]);
+    let before = printed(&service);
+    assert!(before.contains("openai  gpt-5  flex"), "{before}");
+    db.execute_unprepared("DELETE FROM model_calls").await.unwrap();
+    assert_ne!(printed(&service), before);
+    service.command(&["figures", "rebuild"]);
+    assert_eq!(printed(&service), before);
+}
+
+#[tokio::test]
+async fn a_diff_is_of_the_models_that_were_called() {
+    a_diff_counts_what_attempts_called("prices-diff", &fresh_sqlite(&folder("prices-diff"))).await;
+    a_diff_counts_what_attempts_called("prices-diff-postgres", &fresh_postgres("doors_prices_diff").await)
+        .await;
 }
 
 /// LiteLLM's own arithmetic of a plain call by the standard service, in floats, from the fields as they are.

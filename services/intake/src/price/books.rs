@@ -4,14 +4,14 @@ use super::compare::{Diff, diff, hex};
 use super::overrides::{OverrideRequest, read_override};
 use super::{BOOK_DIGEST, BOOK_VERSION, PriceBook, Reading};
 use sha2::{Digest, Sha256};
-use verdict_domain::time::{Span, Timestamp};
+use verdict_domain::time::Timestamp;
 use verdict_store::prices::{self, Activation, Imported, Recorded, State};
-use verdict_store::{Store, StoreError};
+use verdict_store::{Store, StoreError, calls};
 
 /// The name of the book that is built in. Its version is the binary's.
 const BUILT_IN: &str = "genai-prices";
-/// A diff looks at the models of so many days.
-const LOOK_BACK: Span = Span::hours(90 * 24);
+/// A diff looks at the models of so many whole UTC days, and of the day itself.
+const LOOK_BACK_DAYS: i64 = 90;
 
 /// What can go wrong with a book, by what the caller can do.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +189,7 @@ pub async fn changes(
         Some(id) => open(store, id).await?,
         None => open_active(store).await?,
     };
-    let used = prices::used(store, Timestamp(now.0.saturating_sub(LOOK_BACK.0))).await?;
+    let used = calls::used(store, now.day() - LOOK_BACK_DAYS).await?;
     Ok(diff(&from, to, &used, now))
 }
 

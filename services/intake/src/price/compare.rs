@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use verdict_domain::attempt::ServiceTier;
 use verdict_domain::money::decimal;
 use verdict_domain::time::Timestamp;
-use verdict_store::prices::Used;
+use verdict_store::calls::Used;
 
 /// Two prices are the same if they differ by no more than this: a millionth of a dollar per million tokens. LiteLLM writes prices by
 /// token, as floats, and some of them only to six digits.

@@ -172,7 +172,7 @@ fn a_diff_shows_what_changes_for_what_was_used() {
     }"#;
     let (other, _) =
         PriceBook::of_litellm("litellm/1", "abc", file).unwrap_or_else(|fault| panic!("{fault}"));
-    let used = |provider: &str, model: &str| verdict_store::prices::Used {
+    let used = |provider: &str, model: &str| verdict_store::calls::Used {
         provider: provider.into(),
         model: model.into(),
         tier: ServiceTier::Standard,
@@ -207,7 +207,7 @@ fn a_diff_shows_what_changes_for_what_was_used() {
     );
     // Its digest is that of what was seen: the same for more attempts, another for another change.
     let more: Vec<_> =
-        models.iter().cloned().map(|used| verdict_store::prices::Used { attempts: 4, ..used }).collect();
+        models.iter().cloned().map(|used| verdict_store::calls::Used { attempts: 4, ..used }).collect();
     assert_eq!(compare::diff(&PriceBook::new(), &other, &more, now).digest, seen.digest);
     assert_ne!(compare::diff(&PriceBook::new(), &other, &models[1..], now).digest, seen.digest);
 }

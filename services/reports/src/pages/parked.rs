@@ -9,6 +9,7 @@ use verdict_store::parked::Listed;
 struct Page<'a> {
     items: &'a [Listed],
     total: i64,
+    dropped: i64,
     said: Option<&'a Said>,
 }
 
@@ -21,9 +22,14 @@ pub struct Said {
     pub text: String,
 }
 
-/// What is parked: `items` of `total`, each with a button and the command that replays it.
-pub fn parked(items: &[Listed], total: i64, said: Option<&Said>) -> Result<String, askama::Error> {
-    Page { items, total, said }.render()
+/// What is parked: `items` of `total`, each with a button and the command that replays it; and how much telemetry is `dropped`.
+pub fn parked(
+    items: &[Listed],
+    total: i64,
+    dropped: i64,
+    said: Option<&Said>,
+) -> Result<String, askama::Error> {
+    Page { items, total, dropped, said }.render()
 }
 
 impl Page<'_> {

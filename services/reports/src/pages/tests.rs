@@ -346,12 +346,13 @@ fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed 
 
 #[test]
 fn parked_shows_the_beginning_of_any_bytes() {
-    assert!(parked(&[], 0, None).unwrap().contains("Nothing is parked."));
+    assert!(parked(&[], 0, 0, None).unwrap().contains("Nothing is parked."));
     let mut body = HOSTILE.as_bytes().to_vec();
     body.extend([0xff, 0xfe, 0]);
     body.extend("é".repeat(100).as_bytes());
-    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, None).unwrap();
+    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, 7, None).unwrap();
     assert_escaped(&html);
+    assert!(html.contains("7 spans and logs that could not be used are gone"), "{html}");
     assert!(html.contains("1,001 could not be processed") && html.contains("The oldest 1 are shown."));
     assert!(!html.contains('\0'));
     assert!(html.contains("The first 200 of") && html.contains("verdict parked replay "));
@@ -463,7 +464,7 @@ fn sample() -> Vec<(String, String)> {
         ),
         listed(Origin::Delivery, "zendesk/01HQ7", "not JSON: expected value at line 1 column 1", &[0, 159, 146, 150]),
     ];
-    pages.push(("parked".to_string(), parked(&items, 3, None).unwrap()));
+    pages.push(("parked".to_string(), parked(&items, 3, 0, None).unwrap()));
     pages.extend(cases::sample());
     pages.extend(provider_bill::sample());
     pages.extend(figures::sample());

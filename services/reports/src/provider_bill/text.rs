@@ -1,7 +1,7 @@
 //! The comparison as text: tables for a terminal, CSV, and one line for an alert.
 
 use super::{BillRow, BillView, ProviderBill, Tolerance, Unmatched};
-use crate::text::quoted;
+use crate::text::{aligned, csv_line};
 use verdict_domain::money::decimal;
 
 /// What a person should look at, in one line: by how much the days differ, whatever their models are called; `None` where they
@@ -87,7 +87,7 @@ pub fn bill_table(bill: &ProviderBill) -> String {
         lines.extend(rows.iter().map(|row| std::iter::once(key(row)).chain(cells(row)).collect()));
         lines.extend(bill.totals.iter().map(total));
         text.push('\n');
-        text.push_str(&aligned(&lines));
+        text.extend(aligned(&lines, 3).iter().map(|line| format!("{line}\n")));
     }
     for (what, models) in
         [("Billed and not recorded", &bill.only_billed), ("Recorded and not billed", &bill.only_recorded)]
@@ -118,39 +118,13 @@ pub(crate) fn model_name(model: &str) -> &str {
     if model.is_empty() { "(no model)" } else { model }
 }
 
-fn aligned(lines: &[Vec<String>]) -> String {
-    let columns = lines.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            lines
-                .iter()
-                .filter_map(|line| line.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let padded = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
-            0..=2 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 /// CSV (RFC 4180): a row for each day, model and currency, then the totals; money as exact decimals.
 pub fn bill_csv(bill: &ProviderBill) -> String {
     let columns = COLUMNS.join(",").replace(' ', "_");
     let mut text = format!("day,model,{columns}\r\n");
     for row in bill.rows.iter().chain(&bill.totals) {
         let key = [row.day.clone().unwrap_or_else(|| "total".into()), row.model.clone().unwrap_or_default()];
-        let line: Vec<String> = key.into_iter().chain(cells(row)).map(|cell| quoted(&cell)).collect();
-        text.push_str(&line.join(","));
-        text.push_str("\r\n");
+        text.push_str(&csv_line(key.into_iter().chain(cells(row))));
     }
     text
 }

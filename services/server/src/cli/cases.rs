@@ -1,17 +1,19 @@
-//! `verdict explain`, `rejudge`, `export` and `recount`.
+//! `verdict cases`, `explain`, `rejudge`, `export` and `recount`.
 
-use super::{Outcome, day, export};
+use super::{Of, Outcome, day, export};
 use crate::clock::wall_clock;
 use crate::config::{TEST_CLOCK_SETTING, parse_start};
 use crate::contract::{self, Format};
-use clap::{Args, Subcommand};
+use crate::http::behind::{BehindBody, BehindParams, Found, Written, asked, found};
+use crate::http::cases::{CaseParams, ListedBody, SHOWN_CASES, filter};
+use clap::{Args, Subcommand, ValueEnum};
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text};
 use verdict_store::cases::CaseKey;
-use verdict_store::history::Window;
+use verdict_store::history::{self, Window};
 use verdict_store::{Store, access};
 
 /// Explains a case: what is held of it and why, what was recorded, billed and paid.
@@ -24,6 +26,64 @@ pub(super) struct Explain {
     /// As JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Cases.
+#[derive(Debug, Subcommand)]
+pub(super) enum Cases {
+    List(List),
+}
+
+/// Lists cases that were judged, the last judged first; or, as the page of cases does, those behind a figure: where one of the
+/// options of a figure is given (all but customer, verdict and q).
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    of: Of,
+    /// Not of a figure: pending, confirmed, assumed, failed, void or none, of the case's last episode.
+    #[arg(long)]
+    verdict: Option<String>,
+    /// Not of a figure: what the case's id begins with.
+    #[arg(long)]
+    q: Option<String>,
+    #[command(flatten)]
+    figure: Figure,
+    /// Of a figure: how to print it. A table and JSON have a hundred cases, CSV all.
+    #[arg(long, value_enum)]
+    format: Option<ListFormat>,
+}
+
+/// Which figure.
+#[derive(Debug, Args)]
+struct Figure {
+    /// The first UTC day, such as 2026-10-01 [default: the first of this month]
+    #[arg(long)]
+    from: Option<String>,
+    /// The first UTC day after [default: tomorrow]
+    #[arg(long)]
+    to: Option<String>,
+    /// In this currency only.
+    #[arg(long)]
+    currency: Option<String>,
+    /// The figure: cost, failures, won, retry, free, lost, pending, decided, confirmed, assumed, failed or void [default: cost]
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Why it failed or was lost; - for what did not.
+    #[arg(long, allow_hyphen_values = true)]
+    reason: Option<String>,
+    /// The order: -cost, the cases that cost most first, or -day, those with the last day [default: -cost]
+    #[arg(long, allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Where the page before ended: its next.
+    #[arg(long)]
+    after: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    Table,
+    Json,
+    Csv,
 }
 
 /// UTC days, by the time of a case's earliest attempt.
@@ -119,6 +179,61 @@ fn read_rule(file: &str) -> Result<Rule, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     let format = if file.ends_with(".json") { Format::Json } else { Format::Toml };
     contract::read_rule(format, &text).map_err(|reason| format!("{file}: {reason}"))
+}
+
+pub(super) async fn run(store: &Store, command: Cases) -> Outcome {
+    let Cases::List(List { of, verdict, q, figure, format }) = command;
+    let Of { customer, agent, provider, model, action } = of;
+    let Figure { from, to, currency, bucket, reason, sort, after } = figure;
+    let words = [&from, &to, &agent, &provider, &model, &action, &currency, &bucket, &reason, &sort, &after];
+    let is_of_figure = format.is_some() || words.iter().any(|word| word.is_some());
+    if !is_of_figure {
+        let filter = filter(CaseParams { customer, verdict, q })?;
+        let listed = history::list(store, &filter, SHOWN_CASES).await?;
+        let listed: Vec<ListedBody> = listed.into_iter().map(ListedBody::from).collect();
+        println!("{}", serde_json::to_string_pretty(&listed)?);
+        return Ok(());
+    }
+    if verdict.is_some() || q.is_some() {
+        return Err("--verdict, --q: are of a list by the last judged: leave them out, or the figure".into());
+    }
+    let params = BehindParams {
+        from,
+        to,
+        customer,
+        agent,
+        provider,
+        model,
+        action,
+        currency,
+        bucket,
+        reason,
+        sort,
+        after,
+        format: None,
+    };
+    let (asked, after) = asked(params, now(store).await?)?;
+    match format.unwrap_or(ListFormat::Table) {
+        ListFormat::Csv => {
+            let mut written = Written::new(store, asked, after);
+            let mut output = std::io::stdout().lock();
+            while let Some(piece) = written.next().await? {
+                output.write_all(piece.as_bytes())?;
+            }
+        }
+        ListFormat::Json => {
+            let body = BehindBody::from(found(store, &asked, after.as_ref()).await?);
+            println!("{}", serde_json::to_string_pretty(&body)?);
+        }
+        ListFormat::Table => {
+            let Found { cases, next, .. } = found(store, &asked, after.as_ref()).await?;
+            print!("{}", verdict_reports::cases_table(&cases));
+            if let Some(next) = next {
+                eprintln!("There are more: --after '{next}'");
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn explain(store: &Store, command: Explain) -> Outcome {

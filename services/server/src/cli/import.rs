@@ -226,7 +226,8 @@ async fn record_rows(
     let table = source.table.as_ref().map(|(header, table)| (header.as_slice(), table));
     let events = rows.iter().map(|row| row.event(table)).collect();
     let headers = |nth: usize| serde_json::json!({ "file": name, "line": rows[nth].line }).to_string();
-    let parking = Parking { reference: if table.is_some() { CSV } else { JSON }, headers: &headers };
+    let parking =
+        Parking { reference: if table.is_some() { CSV } else { JSON }, headers: &headers, within: None };
     let outcomes = verdict_intake::record_or_park(store, book, events, parking, wall_clock()).await?;
     for (row, outcome) in rows.iter().zip(outcomes) {
         match outcome {

@@ -1,6 +1,6 @@
 //! `verdict reports link` and `verdict reports revoke-links`.
 
-use super::{Outcome, cases};
+use super::{Of, Outcome, cases};
 use crate::config::Config;
 use crate::http::reports::ReportParams;
 use crate::link::{self, Sort, link_key};
@@ -25,21 +25,8 @@ pub(super) struct Link {
     /// How to group: customer, agent, provider, model, action, reason or day [default: customer]
     #[arg(long)]
     by: Option<String>,
-    /// Of this customer only.
-    #[arg(long)]
-    customer: Option<String>,
-    /// Of this agent only.
-    #[arg(long)]
-    agent: Option<String>,
-    /// Of this provider's models only.
-    #[arg(long)]
-    provider: Option<String>,
-    /// Of this model only.
-    #[arg(long)]
-    model: Option<String>,
-    /// Of this kind of outcome only.
-    #[arg(long)]
-    action: Option<String>,
+    #[command(flatten)]
+    of: Of,
     /// What it opens: page, json, csv or xlsx [default: page]
     #[arg(long)]
     format: Option<String>,
@@ -54,7 +41,8 @@ fn span(text: &str) -> Result<Span, String> {
 }
 
 pub(super) async fn link(config: &Config, store: &Store, command: Link) -> Outcome {
-    let Link { report, from, to, by, customer, agent, provider, model, action, format, expires } = command;
+    let Link { report, from, to, by, of, format, expires } = command;
+    let Of { customer, agent, provider, model, action } = of;
     let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, sort: None };
     let (key, now) = (link_key(config)?, cases::now(store).await?);
     let set = (key.as_ref(), config.public_url.as_deref());

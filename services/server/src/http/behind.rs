@@ -1,27 +1,33 @@
-//! The cases behind a figure: for programs, and as the page reads them.
+//! The cases behind a figure: for programs, and as the page and the command read them.
 
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
 use super::reports::days;
 use actix_web::{HttpResponse, get, web};
+use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use verdict_domain::economics::Figures;
 use verdict_domain::time::{Timestamp, day_text};
-use verdict_reports::Asked;
-use verdict_store::StoreError;
+use verdict_reports::{Asked, CASES_HEADING, cases_csv};
 use verdict_store::cases::CaseKey;
 use verdict_store::figures::{self, CaseBehind, Place, Slice, Total};
+use verdict_store::{Store, StoreError};
 
 /// The most cases on a page.
 const SHOWN: u32 = 100;
+/// How many cases of a CSV are in memory at a time.
+const PIECE: u32 = 1_000;
+/// The parameters that ask for a figure: where there is one of them, the list of cases is that of a figure.
+const WORDS: [&str; 10] =
+    ["from", "to", "agent", "provider", "model", "action", "currency", "bucket", "reason", "sort"];
 
 /// Which figure's cases.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BehindParams {
+pub(crate) struct BehindParams {
     /// The first UTC day, such as 2026-10-01. Default: the first of this month.
     pub from: Option<String>,
     /// The first UTC day after. Default: tomorrow.
@@ -47,10 +53,17 @@ pub(super) struct BehindParams {
     pub sort: Option<String>,
     /// Where the page before ended: its `next`.
     pub after: Option<String>,
+    /// `json` (default), or `csv`: all cases from there on, not only a page.
+    pub format: Option<String>,
+}
+
+/// Whether a query asks for the cases of a figure.
+pub(super) fn is_of_figure(query: &str) -> bool {
+    query.split('&').filter_map(|pair| pair.split('=').next()).any(|name| WORDS.contains(&name))
 }
 
 /// Reads which figure's cases, and from where on; the message names the field.
-pub(super) fn asked(params: BehindParams, now: Timestamp) -> Result<(Asked, Option<Place>), String> {
+pub(crate) fn asked(params: BehindParams, now: Timestamp) -> Result<(Asked, Option<Place>), String> {
     let (from, to) = days(params.from.as_deref(), params.to.as_deref(), now)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let asked = Asked {
@@ -81,26 +94,89 @@ pub(super) fn asked(params: BehindParams, now: Timestamp) -> Result<(Asked, Opti
 }
 
 /// A page of the cases behind a figure.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub total: Total,
     pub cases: Vec<CaseBehind>,
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
 }
 
-pub(super) async fn found(door: &Door, asked: &Asked, after: Option<&Place>) -> Result<Found, StoreError> {
-    let behind = asked.behind();
-    let total = figures::behind_total(&door.store, &behind).await?;
-    // One more than is shown says whether there are more.
-    let mut cases = figures::cases_behind(&door.store, &behind, asked.order, after, SHOWN + 1).await?;
-    let has_more = cases.len() > SHOWN as usize;
-    cases.truncate(SHOWN as usize);
-    let last = cases.last().filter(|_| has_more).map(|case| case.place(asked.order));
+pub(crate) async fn found(store: &Store, asked: &Asked, after: Option<&Place>) -> Result<Found, StoreError> {
+    let total = figures::behind_total(store, &asked.behind()).await?;
+    let (cases, next) = some_of(store, asked, after, SHOWN).await?;
     // Numbers and texts: this cannot fail to serialise.
-    let next = last.map(|Place { rank, case }| {
+    let next = next.map(|Place { rank, case }| {
         serde_json::to_string(&(rank, case.customer, case.case)).unwrap_or_default()
     });
     Ok(Found { total, cases, next })
+}
+
+/// The next cases behind a figure, and where those after them begin, if there are more.
+async fn some_of(
+    store: &Store,
+    asked: &Asked,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(Vec<CaseBehind>, Option<Place>), StoreError> {
+    // One more than is wanted says whether there are more.
+    let mut cases = figures::cases_behind(store, &asked.behind(), asked.order, after, limit + 1).await?;
+    let has_more = cases.len() > limit as usize;
+    cases.truncate(limit as usize);
+    let next = cases.last().filter(|_| has_more).map(|case| case.place(asked.order));
+    Ok((cases, next))
+}
+
+/// A CSV of the cases behind a figure that is being written: first the heading, then all cases from a place on, piece by piece.
+pub(crate) struct Written {
+    store: Store,
+    asked: Asked,
+    after: Option<Place>,
+    has_begun: bool,
+    is_over: bool,
+}
+
+impl Written {
+    pub fn new(store: &Store, asked: Asked, after: Option<Place>) -> Self {
+        Self { store: store.clone(), asked, after, has_begun: false, is_over: false }
+    }
+
+    /// The next piece, if there is one.
+    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let (cases, next) = some_of(&self.store, &self.asked, self.after.as_ref(), PIECE).await?;
+        (self.is_over, self.after) = (next.is_none(), next);
+        let heading = if self.has_begun { "" } else { CASES_HEADING };
+        self.has_begun = true;
+        Ok(Some(format!("{heading}{}", cases_csv(&cases))))
+    }
+}
+
+/// The cases that are asked for, in the format that is asked for.
+pub(super) async fn answer(door: &Door, params: BehindParams) -> Result<HttpResponse, Problem> {
+    let format = params.format.clone();
+    let (asked, after) = asked(params, door.clock.now()).map_err(Problem::unprocessable)?;
+    match format.as_deref() {
+        None | Some("" | "json") => {
+            Ok(HttpResponse::Ok().json(BehindBody::from(found(&door.store, &asked, after.as_ref()).await?)))
+        }
+        Some("csv") => {
+            let (from, to) = (day_text(asked.of.from), day_text(asked.of.to));
+            let name = format!("attachment; filename=\"cases-{}-{from}-{to}.csv\"", asked.figure);
+            // An error in the middle breaks the answer off: who reads it sees that it has no end.
+            let pieces = try_unfold(Written::new(&door.store, asked, after), async |mut written| {
+                let piece = written.next().await;
+                let piece = piece.inspect_err(|error| tracing::warn!(%error, "a list of cases broke off"))?;
+                Ok::<_, StoreError>(piece.map(|piece| (web::Bytes::from(piece), written)))
+            });
+            Ok(HttpResponse::Ok()
+                .content_type("text/csv; charset=utf-8")
+                .insert_header(("Content-Disposition", name))
+                .streaming(Box::pin(pieces)))
+        }
+        Some(other) => Err(Problem::unprocessable(format!("format: `{other}` is not json or csv"))),
+    }
 }
 
 /// A figure, or a case's part of it, in one currency.
@@ -143,7 +219,7 @@ struct CaseBehindBody {
 
 /// The cases behind a figure.
 #[derive(Serialize, ToSchema)]
-struct BehindBody {
+pub(crate) struct BehindBody {
     /// The figure, by currency: what all its cases add up to.
     total: BTreeMap<String, PartBody>,
     /// How many cases there are; absent where they are too many to be counted.
@@ -153,11 +229,26 @@ struct BehindBody {
     next: Option<String>,
 }
 
+impl From<Found> for BehindBody {
+    fn from(Found { total, cases, next }: Found) -> Self {
+        let case = |case: CaseBehind| CaseBehindBody {
+            customer: case.key.customer,
+            case: case.key.case,
+            verdict: case.verdict,
+            day: day_text(case.day),
+            figure: parts(case.figures),
+            whole_cost_nanos: case.whole_cost_nanos,
+        };
+        let cases = cases.into_iter().map(case).collect();
+        Self { total: parts(total.figures), count: total.cases, cases, next }
+    }
+}
+
 /// The cases behind a figure of the failure-cost report, a hundred a page. What they add to it adds up to the figure.
 #[utoipa::path(
     params(BehindParams),
     responses(
-        (status = 200, body = BehindBody),
+        (status = 200, content((BehindBody = "application/json"), (String = "text/csv"))),
         (status = 422, body = ProblemBody, content_type = "application/problem+json")
     )
 )]
@@ -168,16 +259,5 @@ pub(super) async fn get_cases(
     params: web::Query<BehindParams>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
-    let (asked, after) = asked(params.into_inner(), door.clock.now()).map_err(Problem::unprocessable)?;
-    let Found { total, cases, next } = found(&door, &asked, after.as_ref()).await?;
-    let case = |case: CaseBehind| CaseBehindBody {
-        customer: case.key.customer,
-        case: case.key.case,
-        verdict: case.verdict,
-        day: day_text(case.day),
-        figure: parts(case.figures),
-        whole_cost_nanos: case.whole_cost_nanos,
-    };
-    let cases = cases.into_iter().map(case).collect();
-    Ok(HttpResponse::Ok().json(BehindBody { total: parts(total.figures), count: total.cases, cases, next }))
+    answer(&door, params.into_inner()).await
 }

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use crate::contract::{self, Format};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -13,7 +14,6 @@ use verdict_domain::invoice::Line;
 use verdict_domain::judge::WinKind;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
-use verdict_resolution::read_json;
 use verdict_store::contracts;
 use verdict_store::invoices::{self, Invoice};
 
@@ -35,7 +35,7 @@ pub(super) async fn post_contract(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let content_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = if content_type.starts_with(verdict_intake::JSON) { Format::Json } else { Format::Toml };
@@ -224,8 +224,7 @@ pub(super) async fn approve_invoice(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let approval: Approval = read_json(&body).map_err(Problem::unprocessable)?;
+    let approval: Approval = read::json(body)?;
     let (seen, by, now) = (Some(approval.total_minor), caller.author(), door.clock.now());
     match approve(&door.store, &id, seen, &by, now, door.worker.bills_at_stripe()).await {
         Ok(invoice) => {

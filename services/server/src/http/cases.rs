@@ -2,10 +2,12 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
+use super::behind::{self, BehindBody, BehindParams, is_of_figure};
 use super::problem::{Problem, ProblemBody};
-use actix_web::{HttpResponse, get, web};
+use super::read;
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use verdict_domain::time::Timestamp;
 use verdict_reports::{Explanation, RejudgeError, explain};
 use verdict_store::cases::CaseKey;
@@ -13,12 +15,12 @@ use verdict_store::deliveries::{self, Delivery};
 use verdict_store::history::{self, Filter, Listed};
 
 /// The most cases in a list.
-pub(super) const SHOWN_CASES: u32 = 200;
+pub(crate) const SHOWN_CASES: u32 = 200;
 
 /// Which cases to list.
-#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CaseParams {
+pub(crate) struct CaseParams {
     /// One customer only.
     pub customer: Option<String>,
     /// `pending`, `confirmed`, `assumed`, `failed`, `void` or `none`: of the case's last episode.
@@ -28,7 +30,7 @@ pub(super) struct CaseParams {
 }
 
 /// Reads which cases to list; the message names the field.
-pub(super) fn filter(params: CaseParams) -> Result<Filter, String> {
+pub(crate) fn filter(params: CaseParams) -> Result<Filter, String> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let verdict = given(params.verdict);
     match verdict.as_deref() {
@@ -44,7 +46,7 @@ pub(super) fn filter(params: CaseParams) -> Result<Filter, String> {
 
 /// A case in a list.
 #[derive(Serialize, ToSchema)]
-struct ListedBody {
+pub(crate) struct ListedBody {
     customer: String,
     case: String,
     /// Of the last episode: `pending`, `confirmed`, `assumed`, `failed`, `void`; `none` without an attempt.
@@ -62,11 +64,25 @@ impl From<Listed> for ListedBody {
     }
 }
 
-/// Lists cases that were judged, the last judged first, at most 200.
+/// Cases that were judged, or those behind a figure.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it says in the description what the answer is; the answer is one or the other")]
+enum CasesBody {
+    Judged(Vec<ListedBody>),
+    Behind(BehindBody),
+}
+
+/// Lists cases that were judged, the last judged first, at most 200; or, as the page of cases does, those behind a figure: where
+/// one of the parameters of a figure is given (all but `customer`, `verdict` and `q`), the answer is that of `/v1/figures/cases`.
 #[utoipa::path(
-    params(CaseParams),
+    params(
+        ("verdict" = Option<String>, Query, description = "Not of a figure: `pending`, `confirmed`, `assumed`, `failed`, `void` or `none`, of the case's last episode"),
+        ("q" = Option<String>, Query, description = "Not of a figure: what the case's id begins with"),
+        BehindParams
+    ),
     responses(
-        (status = 200, body = Vec<ListedBody>),
+        (status = 200, content((CasesBody = "application/json"), (String = "text/csv"))),
         (status = 422, body = ProblemBody, content_type = "application/problem+json")
     )
 )]
@@ -74,10 +90,13 @@ impl From<Listed> for ListedBody {
 pub(super) async fn list_cases(
     caller: Caller,
     door: web::Data<Door>,
-    params: web::Query<CaseParams>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
-    let filter = filter(params.into_inner()).map_err(Problem::unprocessable)?;
+    if is_of_figure(request.query_string()) {
+        return behind::answer(&door, read::query(&request)?).await;
+    }
+    let filter = filter(read::query(&request)?).map_err(Problem::unprocessable)?;
     let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
     Ok(HttpResponse::Ok().json(listed.into_iter().map(ListedBody::from).collect::<Vec<_>>()))
 }

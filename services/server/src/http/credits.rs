@@ -3,13 +3,13 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use actix_web::{HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use verdict_billing::{GrantError, GrantRequest, grant};
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
-use verdict_resolution::read_json;
 use verdict_store::grants;
 
 /// Grants prepaid credits to a customer: the next invoices draw them, what expires first is drawn first. The amount is a decimal in the currency of the
@@ -30,8 +30,7 @@ pub(super) async fn post_credits(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let request: GrantRequest = read_json(&body).map_err(Problem::unprocessable)?;
+    let request: GrantRequest = read::json(body)?;
     match grant(&door.store, &request, door.clock.now()).await {
         Ok(true) => Ok(HttpResponse::Created().json(request)),
         Ok(false) => Ok(HttpResponse::Ok().json(request)),

@@ -6,6 +6,7 @@ use super::access::{Caller, Scope};
 use super::billing::LineBody;
 use super::pages::page;
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use crate::link::{self, NoLink, Opened, Sort};
 use crate::page_link::{DAYS, make_link};
 use actix_web::http::StatusCode;
@@ -142,10 +143,8 @@ pub(super) async fn make_page_link(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let body = if body.is_empty() { web::Bytes::from_static(b"{}") } else { body };
-    let request: PageLinkRequest =
-        serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let body = body.map(|body| if body.is_empty() { web::Bytes::from_static(b"{}") } else { body });
+    let request: PageLinkRequest = read::json(body)?;
     let set = (door.sources.key(), door.public_url.as_deref());
     match make_link(&door.store, set, &customer, request.days, door.clock.now()).await? {
         Ok(link) => {

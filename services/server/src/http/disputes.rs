@@ -3,11 +3,12 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use verdict_resolution::{
-    DisputeDecision, DisputeRequest, NotDisputed, Taken, decide_dispute, raise_dispute, read_json,
+    DisputeDecision, DisputeRequest, NotDisputed, Taken, decide_dispute, raise_dispute,
 };
 use verdict_store::resolutions;
 
@@ -30,11 +31,6 @@ fn answer(taken: Taken) -> Result<HttpResponse, Problem> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(body: Result<web::Bytes, actix_web::Error>) -> Result<T, Problem> {
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    read_json(&body).map_err(Problem::unprocessable)
-}
-
 /// Raises a dispute of one outcome, with a reason. Until `dispute_window` after its invoice.
 #[utoipa::path(
     request_body = DisputeRequest,
@@ -53,7 +49,7 @@ pub(super) async fn post_dispute(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let request: DisputeRequest = read(body)?;
+    let request: DisputeRequest = read::json(body)?;
     let taken = raise_dispute(&door.store, &request, &caller.author(), door.clock.now()).await?;
     door.worker.nudge();
     answer(taken)
@@ -66,7 +62,7 @@ async fn decide(
     accept: bool,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let decision: DisputeDecision = read(body)?;
+    let decision: DisputeDecision = read::json(body)?;
     let taken = decide_dispute(&door.store, &decision, accept, &caller.author(), door.clock.now()).await?;
     door.worker.nudge();
     answer(taken)

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Serialize;
@@ -74,7 +75,7 @@ pub(super) async fn post_attempts(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Ingest)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let events = decode(content_type.unwrap_or(verdict_intake::JSON), &body);
     let outcomes = verdict_intake::record(&door.store, &door.prices.now(), events, door.clock.now()).await?;
@@ -102,7 +103,7 @@ pub(super) async fn post_resolutions(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Resolve)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let events = resolutions(&body).map_err(Problem::unprocessable)?;
     let outcomes =
         verdict_resolution::record(&door.store, events, &caller.author(), door.clock.now()).await?;

@@ -3,12 +3,13 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
-use super::traces::unpacked;
+use super::read;
+use super::traces::{Became, record, unpacked};
 use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use verdict_intake::{LITELLM, Outcome, Parking, decode_logs};
+use verdict_intake::{LITELLM, decode_logs};
 
 /// What became of the logs of a request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,25 +40,10 @@ pub(super) async fn post_litellm(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Ingest)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let encoding = request.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let body = unpacked(encoding, &body)?;
     let events = decode_logs(&body).map_err(Problem::bad_request)?;
-    let parking = Parking { reference: LITELLM, headers: &|_| "{}".into() };
-    let outcomes =
-        verdict_intake::record_or_park(&door.store, &door.prices.now(), events, parking, door.clock.now())
-            .await?;
-    door.worker.nudge();
-    let mut results = LogResults { recorded: 0, duplicate: 0, parked: 0, reason: None };
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Recorded => results.recorded += 1,
-            Outcome::Duplicate => results.duplicate += 1,
-            Outcome::Rejected(reason) => {
-                results.parked += 1;
-                results.reason.get_or_insert(reason);
-            }
-        }
-    }
-    Ok(HttpResponse::Ok().json(results))
+    let Became { recorded, duplicate, parked, reason } = record(&door, LITELLM, events).await?;
+    Ok(HttpResponse::Ok().json(LogResults { recorded, duplicate, parked, reason }))
 }

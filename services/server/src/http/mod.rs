@@ -1,9 +1,9 @@
 //! The HTTP door: routes, and what all handlers share.
 
 mod access;
-mod behind;
+pub(crate) mod behind;
 mod billing;
-mod cases;
+pub(crate) mod cases;
 mod credits;
 mod customer;
 mod disputes;
@@ -19,6 +19,8 @@ mod pages;
 mod prices;
 mod problem;
 mod provider_bills;
+mod read;
+mod rebuild;
 mod reconcile;
 pub(crate) mod reports;
 mod shared;
@@ -44,7 +46,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use verdict_resolution::Source;
-use verdict_store::Store;
+use verdict_store::{Store, parked};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -69,6 +71,8 @@ pub struct Door {
     pub public_url: Option<String>,
     /// Who is told when figures have changed.
     pub live: Live,
+    /// How much is kept of telemetry that cannot be used.
+    pub telemetry_parked: parked::Bounds,
     /// What Stripe takes of revenue, in hundredths of a per cent, if that is configured.
     pub stripe_fee_basis_points: Option<u32>,
 }
@@ -148,6 +152,8 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig) {
         .service(shared::make_report_link)
         .service(export::get_rows)
         .service(behind::get_cases)
+        .service(rebuild::post_rebuild)
+        .service(rebuild::get_rebuild)
         .service(reconcile::get_reconciliation)
         .service(operations::status)
         .service(operations::list_parked)

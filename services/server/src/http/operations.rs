@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use crate::config::TEST_CLOCK_SETTING;
 use crate::replay::{Replayed, replay};
 use actix_web::{HttpResponse, get, post, web};
@@ -145,9 +146,7 @@ pub(super) async fn move_test_clock(
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
     require_test_clock(&door)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let to: TestClockBody =
-        serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let to: TestClockBody = read::json(body)?;
     if to.now < door.clock.now() {
         return Err(Problem::unprocessable(format!("now: {} is before {}", to.now, door.clock.now())));
     }

@@ -3,13 +3,13 @@
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::behind::{self, BehindParams, Found};
-use super::cases::{self, CaseParams, SHOWN_CASES};
+use super::cases::{self, SHOWN_CASES};
 use super::figures::{FigureParams, view};
 use super::live;
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
 use super::reports::{ReportParams, query, sort};
-use super::{figures, operations, sources};
+use super::{figures, operations, read, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
@@ -283,25 +283,17 @@ pub(super) async fn failure_cost_page(
 
 async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
-    // What the list by when cases were judged cannot be asked, is asked of a figure.
-    let mut names = request.query_string().split('&').filter_map(|pair| pair.split('=').next());
-    if names.any(|name| !matches!(name, "" | "customer" | "verdict" | "q")) {
-        return list_cases_behind(&door, read_query(&request)?).await;
+    if behind::is_of_figure(request.query_string()) {
+        return list_cases_behind(&door, read::query(&request)?).await;
     }
-    let params: web::Query<CaseParams> = web::Query(read_query(&request)?);
-    let filter = cases::filter(params.into_inner()).map_err(Problem::unprocessable)?;
+    let filter = cases::filter(read::query(&request)?).map_err(Problem::unprocessable)?;
     let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
     shown(pages::cases(&listed, &filter, SHOWN_CASES))
 }
 
-fn read_query<T: serde::de::DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    let read = web::Query::<T>::from_query(request.query_string());
-    Ok(read.map_err(|error| Problem::unprocessable(format!("query: {error}")))?.into_inner())
-}
-
 async fn list_cases_behind(door: &Door, params: BehindParams) -> Page {
     let (asked, after) = behind::asked(params, door.clock.now()).map_err(Problem::unprocessable)?;
-    let Found { total, cases, next } = behind::found(door, &asked, after.as_ref()).await?;
+    let Found { total, cases, next } = behind::found(&door.store, &asked, after.as_ref()).await?;
     shown(pages::cases_behind(&asked, &total, &cases, next.as_deref(), after.is_none()))
 }
 
@@ -338,7 +330,8 @@ async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
 
 async fn parked_page(door: &Door, said: Option<Said>) -> Page {
     let items = parked::list(&door.store, SHOWN_PARKED).await?;
-    shown(pages::parked(&items, status(&door.store).await?.parked, said.as_ref()))
+    let status = status(&door.store).await?;
+    shown(pages::parked(&items, status.parked, status.telemetry_dropped, said.as_ref()))
 }
 
 async fn replay_parked(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,7 +11,6 @@ use verdict_domain::time::Timestamp;
 use verdict_intake::{
     BookError, Compared, Diff, OverrideRequest, Quote, Reading, books, disagreements, quotes, tell_override,
 };
-use verdict_resolution::read_json;
 use verdict_store::prices;
 
 impl From<BookError> for Problem {
@@ -132,7 +132,7 @@ pub(super) async fn post_book(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let now = door.clock.now();
     let (name, version) = (params.name.as_deref().unwrap_or("litellm"), needed("version", &params.version)?);
     let imported = books::import(&door.store, name, version, &body, now, &caller.author()).await?;
@@ -201,8 +201,7 @@ pub(super) async fn post_activation(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let request: ActivationRequest = read_json(&body).map_err(Problem::unprocessable)?;
+    let request: ActivationRequest = read::json(body)?;
     let now = door.clock.now();
     let diff = books::activate(&door.store, &request.book, &request.diff, now, &caller.author()).await?;
     door.prices.refresh(&door.store).await?;
@@ -324,8 +323,7 @@ pub(super) async fn post_override(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let request: OverrideRequest = read_json(&body).map_err(Problem::unprocessable)?;
+    let request: OverrideRequest = read::json(body)?;
     let is_new = books::record_override(&door.store, &request, door.clock.now(), &caller.author()).await?;
     door.prices.refresh(&door.store).await?;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };

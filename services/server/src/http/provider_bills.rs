@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use super::reports::days;
 use crate::provider_bills::{ImportedBill, check_provider, import};
 use actix_web::{HttpResponse, get, post, web};
@@ -47,7 +48,7 @@ pub(super) async fn post_provider_bill(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let params = params.into_inner();
     let provider = params.provider.unwrap_or_default();
     check_provider(&provider).map_err(Problem::unprocessable)?;

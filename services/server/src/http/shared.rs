@@ -5,6 +5,7 @@ use super::access::{Caller, Scope};
 use super::customer::unindexed;
 use super::pages::{failure_cost_page, page};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use super::reports::{ReportParams, answer, query};
 use crate::link::{self, NoLink, Opened, Sort};
 use crate::report_link::{HOLDS, REPORTS, make_report_link as make, view};
@@ -81,9 +82,7 @@ pub(super) async fn make_report_link(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let request: ReportLinkRequest =
-        serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let request: ReportLinkRequest = read::json(body)?;
     let ReportLinkRequest { report, from, to, by, customer, agent, provider, model, action, format, expires } =
         request;
     let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, sort: None };

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use crate::clock::wall_clock;
 use crate::inbox::Item;
 use actix_web::{HttpRequest, HttpResponse, post, put, web};
@@ -40,7 +41,7 @@ pub(super) async fn post_stripe_event(
                 .into(),
         ));
     };
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     if body.len() > MAX_EVENT {
         return Err(Problem::too_large(format!("the body has more than {MAX_EVENT} bytes")));
     }
@@ -86,9 +87,7 @@ pub(super) async fn put_stripe_customer(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
-    let body: LinkBody =
-        serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let body: LinkBody = read::json(body)?;
     let (store, stripe) = (&door.store, door.worker.stripe());
     match link_customer(store, stripe, &customer, &body.stripe_customer, wall_clock()).await {
         Ok(()) => Ok(HttpResponse::Ok().json(body)),

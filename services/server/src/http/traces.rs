@@ -2,13 +2,14 @@
 
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
-use super::{Door, MAX_BODY};
+use super::{Door, MAX_BODY, read};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 use std::io::Read;
-use verdict_intake::{Outcome, Parking, SPAN, decode_export, encode_answer};
+use verdict_intake::{Event, Outcome, Parking, SPAN, decode_export, encode_answer};
+use verdict_store::StoreError;
 
 /// Takes an OTLP trace export: spans of calls to models become attempts. Spans that are about something else are
 /// ignored. Those that say too little are parked and counted in `partial_success`. The headers `verdict-recorded`,
@@ -32,28 +33,12 @@ pub(super) async fn post_traces(
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Ingest)?;
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let body = unpacked(header(CONTENT_ENCODING), &body)?;
     let content_type = header(CONTENT_TYPE).unwrap_or(verdict_intake::PROTOBUF);
     let export = decode_export(content_type, &body).map_err(Problem::bad_request)?;
-    let parking = Parking { reference: SPAN, headers: &|_| "{}".into() };
-    let outcomes = verdict_intake::record_or_park(
-        &door.store,
-        &door.prices.now(),
-        export.events,
-        parking,
-        door.clock.now(),
-    )
-    .await?;
-    door.worker.nudge();
-    let count = |outcome: &Outcome| outcomes.iter().filter(|other| *other == outcome).count();
-    let (recorded, duplicate) = (count(&Outcome::Recorded), count(&Outcome::Duplicate));
-    let rejected = outcomes.len() - recorded - duplicate;
-    let reason = outcomes.iter().find_map(|outcome| match outcome {
-        Outcome::Rejected(reason) => Some(reason.as_str()),
-        _ => None,
-    });
+    let Became { recorded, duplicate, parked, reason } = record(&door, SPAN, export.events).await?;
     let message =
         format!("parked, to be seen with `verdict parked list`; the first: {}", reason.unwrap_or_default());
     // A client reads the answer in the encoding that it sent.
@@ -62,9 +47,42 @@ pub(super) async fn post_traces(
         .content_type(if is_json { verdict_intake::JSON } else { verdict_intake::PROTOBUF })
         .insert_header(("verdict-recorded", recorded))
         .insert_header(("verdict-duplicate", duplicate + export.repeated))
-        .insert_header(("verdict-parked", rejected))
+        .insert_header(("verdict-parked", parked))
         .insert_header(("verdict-ignored", export.ignored))
-        .body(encode_answer(content_type, rejected, &message)))
+        .body(encode_answer(content_type, parked, &message)))
+}
+
+/// What became of telemetry.
+pub(super) struct Became {
+    pub recorded: usize,
+    pub duplicate: usize,
+    pub parked: usize,
+    /// Why the first was parked.
+    pub reason: Option<String>,
+}
+
+/// Records what telemetry tells of. What is no attempt is parked, within bounds: nobody reads the answer.
+pub(super) async fn record(
+    door: &Door,
+    reference: &str,
+    events: Vec<Event<'_>>,
+) -> Result<Became, StoreError> {
+    let parking = Parking { reference, headers: &|_| "{}".into(), within: Some(door.telemetry_parked) };
+    let (book, now) = (door.prices.now(), door.clock.now());
+    let outcomes = verdict_intake::record_or_park(&door.store, &book, events, parking, now).await?;
+    door.worker.nudge();
+    let mut became = Became { recorded: 0, duplicate: 0, parked: 0, reason: None };
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Recorded => became.recorded += 1,
+            Outcome::Duplicate => became.duplicate += 1,
+            Outcome::Rejected(reason) => {
+                became.parked += 1;
+                became.reason.get_or_insert(reason);
+            }
+        }
+    }
+    Ok(became)
 }
 
 /// The body without its compression. What would be larger than a body may be is not unpacked to its end.

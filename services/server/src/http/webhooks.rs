@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::problem::{Problem, ProblemBody};
+use super::read;
 use crate::inbox::Item;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -46,7 +47,7 @@ pub(super) async fn post_webhook(
     request: HttpRequest,
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Result<HttpResponse, Problem> {
-    let body = body.map_err(|error| Problem::unreadable(&error))?;
+    let body = read::bytes(body)?;
     if body.len() > MAX_DELIVERY {
         return Err(Problem::too_large(format!("the body has more than {MAX_DELIVERY} bytes")));
     }
