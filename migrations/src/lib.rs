@@ -57,6 +57,7 @@ impl MigratorTrait for Migrator {
             "0030_repricing_and_bills",
             "0031_figure_changes",
             "0032_levers",
+            "0036_charges_by_day",
         ]
     }
 }

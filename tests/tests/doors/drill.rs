@@ -31,7 +31,7 @@ async fn october(name: &str, url: &str) -> Service {
 }
 
 /// The columns of the report with the figure that is behind each.
-const CELLS: [(&str, &str); 12] = [
+const CELLS: [(&str, &str); 13] = [
     ("attempts", "cost"),
     ("unknown_cost_attempts", "cost"),
     ("won_nanos", "won"),
@@ -44,6 +44,7 @@ const CELLS: [(&str, &str); 12] = [
     ("assumed", "assumed"),
     ("failed", "failed"),
     ("void", "void"),
+    ("revenue_nanos", "revenue"),
 ];
 
 /// What a cell of the report is in an answer that tells the figure by its parts.
@@ -51,6 +52,7 @@ fn told<'a>(part: &'a Value, field: &str) -> &'a Value {
     match field {
         "attempts" => &part["attempts"],
         "unknown_cost_attempts" => &part["unknown_cost_attempts"],
+        "revenue_nanos" => &part["revenue_nanos"],
         field if field.ends_with("_nanos") => &part["cost_nanos"],
         _ => &part["outcomes"],
     }
@@ -80,7 +82,8 @@ fn query(by: &str, key: Option<&str>, currency: &str, figure: &str) -> String {
         _ => String::new(),
     };
     let narrowed: String = ["customer", "agent", "provider", "model", "action"].into_iter().map(of).collect();
-    format!("from={from}&to={to}{narrowed}&currency={currency}&bucket={figure}{}&sort=-cost", of("reason"))
+    let sort = if figure == "revenue" { "-day" } else { "-cost" };
+    format!("from={from}&to={to}{narrowed}&currency={currency}&bucket={figure}{}&sort={sort}", of("reason"))
 }
 
 /// As the page writes an amount exactly.
@@ -103,14 +106,23 @@ fn exact(nanos: i64) -> String {
 async fn followed(service: &Service, query: &str, currency: &str) -> Value {
     let first = service.get_json(&format!("/v1/figures/cases?{query}")).await;
     let total = first["total"][currency].clone();
-    let (mut sums, mut cases, mut page) = ([0_i64; 4], 0_usize, first.clone());
-    const PARTS: [&str; 4] = ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes"];
-    let mut last = i64::MAX;
+    let (mut sums, mut cases, mut page) = ([0_i64; 5], 0_usize, first.clone());
+    const PARTS: [&str; 5] =
+        ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes", "revenue_nanos"];
+    // What periods add beyond list prices is of no case.
+    sums[4] = first["of_no_case_nanos"][currency].as_i64().unwrap_or_default();
+    let (mut last, mut last_day) = (i64::MAX, "9999".to_string());
     loop {
         for case in page["cases"].as_array().unwrap() {
-            let rank = case["whole_cost_nanos"].as_i64().unwrap();
-            assert!(rank <= last, "{query}: {case} after {last}");
-            last = rank;
+            if query.contains("sort=-day") {
+                let day = case["day"].as_str().unwrap().to_string();
+                assert!(day <= last_day, "{query}: {case} after {last_day}");
+                last_day = day;
+            } else {
+                let rank = case["whole_cost_nanos"].as_i64().unwrap();
+                assert!(rank <= last, "{query}: {case} after {last}");
+                last = rank;
+            }
             for (sum, part) in sums.iter_mut().zip(PARTS) {
                 *sum += case["figure"][currency][part].as_i64().unwrap();
             }
@@ -233,8 +245,9 @@ async fn each_figure_leads_to_its_cases_on_postgres() {
 async fn what_is_wrong_in_a_question_is_named() {
     let service = crate::start("drill-refused").await;
     for (query, field) in [
-        ("bucket=revenue", "bucket"),
+        ("bucket=profit", "bucket"),
         ("sort=cost", "sort"),
+        ("bucket=revenue&sort=-cost", "sort"),
         ("after=1", "after"),
         ("from=soon", "from"),
         ("from=2026-10-02&to=2026-10-02", "to"),
@@ -245,7 +258,8 @@ async fn what_is_wrong_in_a_question_is_named() {
     }
     assert_eq!(service.get("/cases?agent=bot").await.status(), 200);
     assert_eq!(service.get("/cases?bucket=lost&verdict=failed").await.status(), 422);
-    let page = service.get("/cases?bucket=revenue").await;
+    assert_eq!(service.get("/cases?bucket=revenue&sort=").await.status(), 200);
+    let page = service.get("/cases?bucket=profit").await;
     assert_eq!(page.status(), 422);
     assert!(page.text().await.unwrap().contains("bucket"));
     let list = service.get("/cases?customer=acme&verdict=failed").await.text().await.unwrap();
