@@ -1,10 +1,10 @@
 //! From each figure of the failure-cost report to the cases behind it: they add up to it, to the nano.
 
-use crate::{START, folder, problem, start_on};
-use serde_json::Value;
+use crate::{START, attempt, contract, folder, problem, start_on, with};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use verdict_oracle::{DAY, HOUR, Plan, generate};
+use verdict_oracle::{DAY, HOUR, Plan, generate, rfc3339};
 use verdict_tests::database::{fresh_postgres, fresh_sqlite};
 use verdict_tests::service::Service;
 
@@ -239,6 +239,49 @@ async fn each_figure_leads_to_its_cases_on_sqlite() {
 #[tokio::test]
 async fn each_figure_leads_to_its_cases_on_postgres() {
     each_figure_leads_to_its_cases("drill-postgres", fresh_postgres("doors_drill").await).await;
+}
+
+/// Two charges of 0.99 are less than the minimum of the month: what it adds is of no case, and is told.
+async fn what_a_period_adds_is_of_no_case(name: &str, url: String) {
+    let service = start_on(name, &url).await;
+    service.post("/v1/contracts", &with(&contract("acme"), "/minimum", json!("10"))).await;
+    for case in ["c-1", "c-2"] {
+        service.post("/v1/attempts", &attempt("acme", case)).await;
+        let said = json!({ "id": case, "customer": "acme", "case": case, "kind": "confirmed", "occurred_at": rfc3339(START + 2 * HOUR) });
+        service.post("/v1/resolutions", &said).await;
+    }
+    service.move_clock(START + 45 * DAY).await;
+    service.wait_until_idle(Duration::from_secs(30)).await;
+    let days = "from=2026-10-01&to=2026-11-01";
+    let report = service.get_json(&format!("/v1/reports/failure-cost?{days}&by=agent")).await;
+    assert_eq!(report["totals"][0]["revenue_nanos"], 10_000_000_000_i64, "{report}");
+    let total = followed(&service, &format!("{days}&currency=USD&bucket=revenue&sort=-day"), "USD").await;
+    assert_eq!(total["revenue_nanos"], 10_000_000_000_i64);
+    let behind = service.get_json(&format!("/v1/figures/cases?{days}&bucket=revenue")).await;
+    assert_eq!(behind["of_no_case_nanos"], json!({ "USD": 8_020_000_000_i64 }));
+    assert_eq!(behind["cases"].as_array().unwrap().len(), 2);
+    // It stands under no agent; each charge stands under its own.
+    for (of, cases, revenue) in [("agent=-", 0, 8_020_000_000_i64), ("agent=resolver", 2, 1_980_000_000)] {
+        let behind = service.get_json(&format!("/v1/figures/cases?{days}&bucket=revenue&{of}")).await;
+        assert_eq!(behind["total"]["USD"]["revenue_nanos"], revenue, "{of}: {behind}");
+        assert_eq!(behind["cases"].as_array().unwrap().len(), cases, "{of}: {behind}");
+    }
+    let html = service.get(&format!("/cases?{days}&bucket=revenue")).await.text().await.unwrap();
+    assert!(html.contains("<strong>10.00</strong></td><td>1.98</td><td>8.02</td>"), "{html}");
+    assert!(html.contains("2 of them") && html.contains("it stands on <a href=\"/invoices\">"), "{html}");
+    // It stands on the last day of the month, and on no other.
+    let first = service.get_json("/v1/figures/cases?from=2026-10-01&to=2026-10-31&bucket=revenue").await;
+    assert_eq!((&first["total"]["USD"]["revenue_nanos"], &first["of_no_case_nanos"]), (&json!(1_980_000_000_i64), &json!({})));
+}
+
+#[tokio::test]
+async fn what_a_period_adds_is_of_no_case_on_sqlite() {
+    what_a_period_adds_is_of_no_case("drill-period", fresh_sqlite(&folder("drill-period"))).await;
+}
+
+#[tokio::test]
+async fn what_a_period_adds_is_of_no_case_on_postgres() {
+    what_a_period_adds_is_of_no_case("drill-period-postgres", fresh_postgres("doors_drill_period").await).await;
 }
 
 #[tokio::test]
