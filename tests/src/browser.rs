@@ -341,12 +341,17 @@ impl Page {
 
     /// Goes back, as with the browser's own button.
     pub async fn back(&self) {
-        let before = self.loads();
         let history = self.ask("Page.getNavigationHistory", json!({})).await;
-        let at = history["currentIndex"].as_u64().unwrap() as usize;
-        let entry = &history["entries"][at - 1]["id"];
+        let before = history["currentIndex"].as_u64().unwrap() as usize - 1;
+        let entry = &history["entries"][before]["id"];
         self.ask("Page.navigateToHistoryEntry", json!({ "entryId": entry })).await;
-        self.loaded("the page before", before).await;
+        // It may be there as it was left, without being loaded again.
+        let start = Instant::now();
+        while self.ask("Page.getNavigationHistory", json!({})).await["currentIndex"] != before {
+            assert!(start.elapsed() < PATIENCE, "the page before is not there");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.until("document.readyState === 'complete'").await;
     }
 
     fn session<T>(&self, look: impl FnOnce(&mut Session) -> T) -> T {

@@ -89,11 +89,7 @@ impl Beside {
         let named = |row| (key(row), row.currency.as_str());
         Some(Others {
             rows: before.rows.iter().map(|row| (named(row), row)).collect(),
-            totals: before
-                .totals
-                .iter()
-                .map(|row| ((row.key.clone(), row.currency.as_str()), row))
-                .collect(),
+            totals: before.totals.iter().map(|row| ((row.key.clone(), row.currency.as_str()), row)).collect(),
         })
     }
 }

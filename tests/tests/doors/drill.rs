@@ -107,8 +107,7 @@ async fn followed(service: &Service, query: &str, currency: &str) -> Value {
     let first = service.get_json(&format!("/v1/figures/cases?{query}")).await;
     let total = first["total"][currency].clone();
     let (mut sums, mut cases, mut page) = ([0_i64; 5], 0_usize, first.clone());
-    const PARTS: [&str; 5] =
-        ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes", "revenue_nanos"];
+    const PARTS: [&str; 5] = ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes", "revenue_nanos"];
     // What periods add beyond list prices is of no case.
     sums[4] = first["of_no_case_nanos"][currency].as_i64().unwrap_or_default();
     let (mut last, mut last_day) = (i64::MAX, "9999".to_string());
@@ -271,7 +270,10 @@ async fn what_a_period_adds_is_of_no_case(name: &str, url: String) {
     assert!(html.contains("2 of them") && html.contains("it stands on <a href=\"/invoices\">"), "{html}");
     // It stands on the last day of the month, and on no other.
     let first = service.get_json("/v1/figures/cases?from=2026-10-01&to=2026-10-31&bucket=revenue").await;
-    assert_eq!((&first["total"]["USD"]["revenue_nanos"], &first["of_no_case_nanos"]), (&json!(1_980_000_000_i64), &json!({})));
+    assert_eq!(
+        (&first["total"]["USD"]["revenue_nanos"], &first["of_no_case_nanos"]),
+        (&json!(1_980_000_000_i64), &json!({}))
+    );
 }
 
 #[tokio::test]
@@ -281,7 +283,8 @@ async fn what_a_period_adds_is_of_no_case_on_sqlite() {
 
 #[tokio::test]
 async fn what_a_period_adds_is_of_no_case_on_postgres() {
-    what_a_period_adds_is_of_no_case("drill-period-postgres", fresh_postgres("doors_drill_period").await).await;
+    what_a_period_adds_is_of_no_case("drill-period-postgres", fresh_postgres("doors_drill_period").await)
+        .await;
 }
 
 #[tokio::test]

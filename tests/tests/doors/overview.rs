@@ -174,11 +174,13 @@ async fn what_failure_costs_stands_beside_other_days() {
         };
         // Who has nothing now stands there with zeros, so that what was before adds up.
         let now = [("acme USD", 2), ("globex EUR", 0), ("globex USD", 0), ("total EUR", 0), ("total USD", 2)];
-        let before = [("acme USD", 40), ("globex EUR", 0), ("globex USD", 1), ("total EUR", 0), ("total USD", 41)];
+        let before =
+            [("acme USD", 40), ("globex EUR", 0), ("globex USD", 1), ("total EUR", 0), ("total USD", 41)];
         assert_eq!(counts(&both), told(&now), "{name}");
         assert_eq!(counts(&both["before"]), told(&before), "{name}");
 
-        let csv = service.get(&format!("/v1/reports/failure-cost?{own}&format=csv")).await.text().await.unwrap();
+        let csv =
+            service.get(&format!("/v1/reports/failure-cost?{own}&format=csv")).await.text().await.unwrap();
         let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
         let at = |name: &str| lines[0].iter().position(|heading| *heading == name).unwrap();
         let (is, was) = (at("attempts"), at("before_attempts"));
@@ -187,8 +189,19 @@ async fn what_failure_costs_stands_beside_other_days() {
         let read = |line: &Vec<&str>| (format!("{} {}", line[0], line[1]), line[was].parse().unwrap());
         assert_eq!(lines[1..].iter().map(read).collect::<Vec<_>>(), told(&before));
 
-        let arguments = ["report", "failure-cost", "--from", "2026-10-08", "--to", "2026-10-11", "--compare-from", "2026-10-01",
-            "--compare-to", "2026-10-04", "--format"];
+        let arguments = [
+            "report",
+            "failure-cost",
+            "--from",
+            "2026-10-08",
+            "--to",
+            "2026-10-11",
+            "--compare-from",
+            "2026-10-01",
+            "--compare-to",
+            "2026-10-04",
+            "--format",
+        ];
         let printed = service.command(&[&arguments[..], &["json"]].concat());
         assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), both);
         let printed = service.command(&[&arguments[..], &["table"]].concat());
@@ -196,12 +209,18 @@ async fn what_failure_costs_stands_beside_other_days() {
 
         let (status, html) = page(&service, &format!("/reports/failure-cost?{own}")).await;
         assert_eq!(status, 200);
-        for text in ["compared with 2026-10-01 to 2026-10-04", "<small class=\"\">down 38 (−95.0 %)</small>", "better</small>"] {
+        for text in [
+            "compared with 2026-10-01 to 2026-10-04",
+            "<small class=\"\">down 38 (−95.0 %)</small>",
+            "better</small>",
+        ] {
             assert!(html.contains(text), "{text}\n{html}");
         }
-        for (wrong, field) in
-            [("compare=moon", "compare: "), ("compare_to=2026-10-01", "compare_from: "), ("compare=days", "compare: ")]
-        {
+        for (wrong, field) in [
+            ("compare=moon", "compare: "),
+            ("compare_to=2026-10-01", "compare_from: "),
+            ("compare=days", "compare: "),
+        ] {
             let answer = service.get(&format!("/v1/reports/failure-cost?{wrong}")).await;
             assert!(problem(answer, 422).await.contains(field), "{wrong}");
         }
@@ -224,14 +243,23 @@ async fn totals_in_several_currencies_are_told_by_currency() {
         for by in ["customer", "agent", "model", "action", "reason", "day", "provider"] {
             let dollars = total(by, "USD").await;
             // 30 x 0.99 less 42 x 0.25; globex's 0.25 is left out.
-            assert_eq!(dollars["one_currency"]["margin_nanos"], 19_200_000_000_i64, "{name}, by {by}: {dollars}");
-            assert_eq!((&dollars["one_currency"]["leaves_out"], &dollars["margin_nanos"]), (&json!(true), &json!(null)));
+            assert_eq!(
+                dollars["one_currency"]["margin_nanos"], 19_200_000_000_i64,
+                "{name}, by {by}: {dollars}"
+            );
+            assert_eq!(
+                (&dollars["one_currency"]["leaves_out"], &dollars["margin_nanos"]),
+                (&json!(true), &json!(null))
+            );
             let euros = total(by, "EUR").await;
             assert_eq!(euros["one_currency"]["margin_nanos"], json!(null), "{name}, by {by}: {euros}");
             assert_eq!((&euros["revenue_nanos"], &euros["cost_nanos"]), (&json!(990_000_000), &json!(0)));
             let (_, html) = page(&service, &format!("/reports/failure-cost?{days}&by={by}")).await;
-            for text in ["19.2000", "in more than one currency: revenue 0.0000, cost 0.2500", "in more than one currency: revenue 0.9900, cost 0.0000"]
-            {
+            for text in [
+                "19.2000",
+                "in more than one currency: revenue 0.0000, cost 0.2500",
+                "in more than one currency: revenue 0.9900, cost 0.0000",
+            ] {
                 assert!(html.contains(text), "by {by}: {text}\n{html}");
             }
         }

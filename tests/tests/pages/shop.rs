@@ -8,7 +8,7 @@ use verdict_oracle::{DAY, HOUR, MINUTE, rfc3339};
 use verdict_tests::service::{Delivery, Service, Setup, WEBHOOK_SECRET};
 
 /// 2026-10-01T00:00:00Z.
-pub const START: i64 = 1_790_812_800_000_000;
+const START: i64 = 1_790_812_800_000_000;
 /// Where the clock stands in the end: in the morning of 6 November; October is invoiced.
 pub const NOW: i64 = START + 36 * DAY + 9 * HOUR;
 
@@ -40,11 +40,14 @@ pub struct Truth {
 impl Truth {
     fn of(attempts: &[Value]) -> Self {
         let end = rfc3339(START + 31 * DAY);
-        let of_october = attempts.iter().filter(|attempt| attempt["ended_at"].as_str().unwrap() < end.as_str());
+        let of_october =
+            attempts.iter().filter(|attempt| attempt["ended_at"].as_str().unwrap() < end.as_str());
         let nanos = |attempt: &Value| {
             let amount = attempt["reported_cost"]["amount"].as_str()?;
-            // `0.` and nine digits.
-            amount.strip_prefix("0.")?.parse::<i128>().ok().filter(|_| amount.len() == 11)
+            let digits = amount.strip_prefix("0.").unwrap();
+            // What is finer than a nano is rounded, half of one away from zero.
+            let finer = 10_i128.pow(u32::try_from(digits.len()).unwrap() - 9);
+            Some((digits.parse::<i128>().unwrap() + finer / 2) / finer)
         };
         let (mut count, mut cost_nanos) = (0, 0);
         for attempt in of_october {

@@ -427,9 +427,7 @@ impl Column {
             Value::Count(of) | Value::Bad(of) => {
                 change(Some(of(row)), Some(of(before)), better, |count| grouped(&count))
             }
-            Value::Money(of) => {
-                change(of(row), of(before), better, |nanos| rounded(nanos, &row.currency))
-            }
+            Value::Money(of) => change(of(row), of(before), better, |nanos| rounded(nanos, &row.currency)),
             Value::Rate(of) => Some(points(of(row)?.permille, of(before)?.permille)),
         }
     }

@@ -224,9 +224,15 @@ fn failure_cost_escapes_and_encodes() {
         model: HOSTILE.into(),
         attempts: 1,
     };
-    let html =
-        failure_cost(&alone(&rows), &days, &rows, &[unknown], &[behind(HOSTILE)], &filter("model", Some(HOSTILE)))
-            .unwrap();
+    let html = failure_cost(
+        &alone(&rows),
+        &days,
+        &rows,
+        &[unknown],
+        &[behind(HOSTILE)],
+        &filter("model", Some(HOSTILE)),
+    )
+    .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
     assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&#38;by=model&amp;format=csv"));
@@ -483,7 +489,8 @@ fn sample() -> Vec<(String, String)> {
         pages.push((format!("failure_cost_by_{by}"), html));
     }
     let none = report("customer", Vec::new(), Vec::new());
-    let html = failure_cost(&alone(&none), &none, &none, &[], &[], &filter("customer", Some("nobody"))).unwrap();
+    let html =
+        failure_cost(&alone(&none), &none, &none, &[], &[], &filter("customer", Some("nobody"))).unwrap();
     pages.push(("failure_cost_empty".to_string(), html));
 
     let mut charges: Vec<Charge> = (0..40_i64)

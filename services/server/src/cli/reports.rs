@@ -55,7 +55,18 @@ fn span(text: &str) -> Result<Span, String> {
 
 pub(super) async fn link(config: &Config, store: &Store, command: Link) -> Outcome {
     let Link { report, from, to, by, customer, agent, provider, model, action, format, expires } = command;
-    let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, ..ReportParams::default() };
+    let params = ReportParams {
+        from,
+        to,
+        by,
+        customer,
+        agent,
+        provider,
+        model,
+        action,
+        format,
+        ..ReportParams::default()
+    };
     let (key, now) = (link_key(config)?, cases::now(store).await?);
     let set = (key.as_ref(), config.public_url.as_deref());
     let link = make_report_link(store, set, (&report, params), expires, now).await??;

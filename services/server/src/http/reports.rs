@@ -154,7 +154,8 @@ pub(super) fn answer(report: &Beside, format: Option<&str>) -> Result<HttpRespon
     match format {
         None | Some("" | "json") => Ok(HttpResponse::Ok().json(report)),
         Some("csv") => {
-            let name = format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.now.from, report.now.to);
+            let name =
+                format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.now.from, report.now.to);
             let response = HttpResponse::Ok()
                 .content_type("text/csv; charset=utf-8")
                 .insert_header(("Content-Disposition", name))
@@ -162,7 +163,8 @@ pub(super) fn answer(report: &Beside, format: Option<&str>) -> Result<HttpRespon
             Ok(response)
         }
         Some("xlsx") => {
-            let name = format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.now.from, report.now.to);
+            let name =
+                format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.now.from, report.now.to);
             let workbook = xlsx(report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let response = HttpResponse::Ok()
                 .content_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")

@@ -87,7 +87,18 @@ pub(super) async fn make_report_link(
         serde_json::from_slice(&body).map_err(|error| Problem::unprocessable(error.to_string()))?;
     let ReportLinkRequest { report, from, to, by, customer, agent, provider, model, action, format, expires } =
         request;
-    let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, ..ReportParams::default() };
+    let params = ReportParams {
+        from,
+        to,
+        by,
+        customer,
+        agent,
+        provider,
+        model,
+        action,
+        format,
+        ..ReportParams::default()
+    };
     let set = (door.sources.key(), door.public_url.as_deref());
     match make(&door.store, set, (&report, params), expires, door.clock.now()).await? {
         Ok(link) => {

@@ -13,10 +13,10 @@ use verdict_domain::economics::{Bucket, Figures, whole_cost};
 use verdict_domain::time::MICROS_PER_DAY;
 
 /// Where more charges would have to be looked at, cases are not counted.
-const COUNTED: i64 = 10_000;
-/// What is narrowed down to an agent, a model or an action may be a few charges among very many: of so many customers at most,
-/// their own charges are read instead of everybody's.
-const FEW_CUSTOMERS: usize = 8;
+const COUNTED: i64 = 1_000;
+/// What is narrowed down to an agent, a model or an action may be a few charges among very many: on so many days at most, or of so
+/// many customers, theirs alone are read.
+const FEW: usize = 8;
 
 /// The next cases after a place, those with the last charge first.
 pub(super) async fn cases(
@@ -28,9 +28,12 @@ pub(super) async fn cases(
     if !is_of_charges(behind) {
         return Ok(Vec::new());
     }
-    let customers = customers(store, behind).await?;
+    let stretches = stretches(store, behind).await?;
+    if stretches.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut select = Select { values: Vec::new(), behind };
-    let sql = select.page(&customers, after, limit);
+    let sql = select.page(&stretches, after, limit);
     let snapshot = store.snapshot().await?;
     let mut found: Vec<(i64, CaseKey)> = Vec::new();
     for row in all(&snapshot.tx, &sql, select.values).await? {
@@ -125,29 +128,57 @@ async fn beyond_list(store: &Store, of: &Slice) -> Result<BTreeMap<String, i64>,
 
 /// How many cases; `None`: too many charges to look at each time.
 async fn count(store: &Store, behind: &Behind) -> Result<Option<u64>, StoreError> {
-    let customers = customers(store, behind).await?;
+    let stretches = stretches(store, behind).await?;
+    if stretches.is_empty() {
+        return Ok(Some(0));
+    }
     let mut select = Select { values: Vec::new(), behind };
-    let sql = select.count(&customers);
+    let sql = select.count(&stretches);
     let rows = all(&store.db, &sql, select.values).await?;
     let Some(row) = rows.first() else { return Ok(Some(0)) };
     let (charges, cases): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
     Ok((charges <= COUNTED).then_some(cases.unsigned_abs()))
 }
 
-/// Whose charges are read one customer after the other; empty: those of all, by day.
-async fn customers(store: &Store, behind: &Behind) -> Result<Vec<String>, StoreError> {
+/// A stretch of charges that an index has in their order.
+struct Stretch {
+    /// Of this customer, or of all.
+    customer: Option<String>,
+    from: i64,
+    to: i64,
+}
+
+/// Where the charges of the figure are; together they are all of its days and customers that the roll-ups know something of.
+async fn stretches(store: &Store, behind: &Behind) -> Result<Vec<Stretch>, StoreError> {
     let of = &behind.of;
-    if let Some(customer) = &of.customer {
-        return Ok(vec![customer.clone()]);
-    }
+    let whole = |customer| Stretch { customer, from: of.from, to: of.to };
     // By two of them no roll-up tells it fast.
-    if [&of.agent, &of.model, &of.action].into_iter().flatten().count() != 1 {
-        return Ok(Vec::new());
+    if [&of.agent, &of.model, &of.action].into_iter().flatten().count() == 1 {
+        let days: Vec<i64> =
+            charged(store, of, GroupBy::Day).await?.iter().filter_map(|day| day.parse().ok()).collect();
+        if days.len() <= FEW {
+            let day = |day| Stretch { customer: of.customer.clone(), from: day, to: day + 1 };
+            return Ok(days.into_iter().map(day).collect());
+        }
+        if of.customer.is_none() {
+            let customers = charged(store, of, GroupBy::Customer).await?;
+            if customers.len() <= FEW {
+                return Ok(customers.into_iter().map(|customer| whole(Some(customer))).collect());
+            }
+        }
     }
-    let mut customers: Vec<String> =
-        sums(store, of, GroupBy::Customer).await?.into_iter().map(|sum| sum.key).collect();
-    customers.dedup();
-    Ok(if customers.len() > FEW_CUSTOMERS { Vec::new() } else { customers })
+    Ok(vec![whole(of.customer.clone())])
+}
+
+/// The days or customers of a slice on which something was charged or taken back, as far as the roll-ups tell: what a correction
+/// undid on its very day has left nothing there, and adds nothing to the figure.
+async fn charged(store: &Store, of: &Slice, by: GroupBy) -> Result<Vec<String>, StoreError> {
+    let is_charged =
+        |bucket| matches!(bucket, Bucket::Revenue | Bucket::Confirmed | Bucket::Assumed | Bucket::Void);
+    let sums = sums(store, of, by).await?.into_iter().filter(|sum| is_charged(sum.bucket));
+    let mut keys: Vec<String> = sums.map(|sum| sum.key).collect();
+    keys.dedup();
+    Ok(keys)
 }
 
 fn micros(day: i64) -> i64 {
@@ -184,20 +215,21 @@ impl Select<'_> {
         format!("${}", self.values.len())
     }
 
-    /// Charges of the figure, called `name`, with what they are of. `by_itself` (`+ 0`) keeps their time from choosing an index.
-    fn from_where(&mut self, name: &str, outcome: &str, by_itself: &str) -> String {
+    /// Charges of the figure within these times, called `name`, with what they are of. `by_itself` (`+ 0`) keeps their time from
+    /// choosing an index.
+    fn charges_where(&mut self, name: &str, outcome: &str, by_itself: &str, (from, to): (i64, i64)) -> String {
         let (behind, of) = (self.behind, &self.behind.of);
-        let mut from = format!("FROM charges {name}");
+        let mut sql = format!("FROM charges {name}");
         // Agent and model are the outcome's.
         if of.agent.is_some() || of.model.is_some() {
-            from += &format!(
+            sql += &format!(
                 " JOIN outcomes {outcome} ON {outcome}.customer = {name}.customer AND {outcome}.case_id = {name}.case_id \
                  AND {outcome}.seq = {name}.seq"
             );
         }
-        let (first, end) = (self.value(micros(of.from)), self.value(micros(of.to)));
-        from += &format!(
-            " WHERE {name}.effective_at{by_itself} >= {first} AND {name}.effective_at{by_itself} < {end} \
+        let (from, to) = (self.value(from), self.value(to));
+        sql += &format!(
+            " WHERE {name}.effective_at{by_itself} >= {from} AND {name}.effective_at{by_itself} < {to} \
              AND ({name}.free IS NULL OR {name}.free <> 'trial')"
         );
         for (table, column, wanted) in [
@@ -208,52 +240,55 @@ impl Select<'_> {
         ] {
             if let Some(wanted) = wanted {
                 let wanted = self.value(wanted.as_str());
-                from += &format!(" AND {table}.{column} = {wanted}");
+                sql += &format!(" AND {table}.{column} = {wanted}");
             }
         }
-        from
+        sql
     }
 
-    /// The charges of each of these customers, or of all.
-    fn of_each(&mut self, customers: &[String], of_one: impl Fn(&mut Self, &str) -> String) -> String {
-        if customers.is_empty() {
-            return of_one(self, "");
-        }
-        let parts: Vec<String> = (customers.iter().enumerate())
-            .map(|(nth, customer)| {
-                let customer = self.value(customer.as_str());
-                format!("SELECT * FROM ({}) AS of_{nth}", of_one(self, &format!(" AND c.customer = {customer}")))
+    /// The charges of each stretch, before `end`.
+    fn of_each(&mut self, stretches: &[Stretch], end: i64, of_one: impl Fn(&str) -> String) -> String {
+        let parts: Vec<String> = (stretches.iter().enumerate())
+            .map(|(nth, stretch)| {
+                let times = (micros(stretch.from), micros(stretch.to).min(end));
+                let mut from = self.charges_where("c", "o", "", times);
+                if let Some(customer) = &stretch.customer {
+                    let customer = self.value(customer.as_str());
+                    from += &format!(" AND c.customer = {customer}");
+                }
+                format!("SELECT * FROM ({}) AS of_{nth}", of_one(&from))
             })
             .collect();
         parts.join(" UNION ALL ")
     }
 
     /// A case is listed at its last charge, once. An index has them in this order: so many are read as are shown.
-    fn page(&mut self, customers: &[String], after: Option<&Place>, limit: u32) -> String {
+    fn page(&mut self, stretches: &[Stretch], after: Option<&Place>, limit: u32) -> String {
+        // The time by itself bounds what is read; neither database would take it from the comparison of all three.
+        let end = after.map_or(i64::MAX, |place| place.rank.saturating_add(1));
         let after = after.map_or(String::new(), |Place { rank, case }| {
             let (rank, customer) = (self.value(*rank), self.value(case.customer.as_str()));
             let case = self.value(case.case.as_str());
             format!(" AND (c.effective_at, c.customer, c.case_id) < ({rank}, {customer}, {case})")
         });
-        let later = self.from_where("l", "k", " + 0");
+        let of = &self.behind.of;
+        let later = self.charges_where("l", "k", " + 0", (micros(of.from), micros(of.to)));
         let limit = self.value(i64::from(limit));
         let in_order = format!("ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT {limit}");
-        let each = self.of_each(customers, |select, of_customer| {
-            let from = select.from_where("c", "o", "");
+        let each = self.of_each(stretches, end, |from| {
             format!(
-                "SELECT DISTINCT c.effective_at, c.customer, c.case_id {from}{of_customer}{after} AND NOT EXISTS (SELECT 1 {later} \
+                "SELECT DISTINCT c.effective_at, c.customer, c.case_id {from}{after} AND NOT EXISTS (SELECT 1 {later} \
                  AND l.customer = c.customer AND l.case_id = c.case_id AND l.effective_at + 0 > c.effective_at) {in_order}"
             )
         });
-        if customers.is_empty() { each } else { format!("{each} {in_order}") }
+        format!("{each} {in_order}")
     }
 
-    /// How many charges there are (one more than are counted, if there are more), and of how many cases.
-    fn count(&mut self, customers: &[String]) -> String {
+    /// How many charges there are (more than are counted, if there are more), and of how many cases.
+    fn count(&mut self, stretches: &[Stretch]) -> String {
         let limit = self.value(COUNTED + 1);
-        let each = self.of_each(customers, |select, of_customer| {
-            let from = select.from_where("c", "o", "");
-            format!("SELECT c.customer, c.case_id {from}{of_customer} LIMIT {limit}")
+        let each = self.of_each(stretches, i64::MAX, |from| {
+            format!("SELECT c.customer, c.case_id {from} LIMIT {limit}")
         });
         format!(
             "WITH found AS ({each}) SELECT (SELECT COUNT(*) FROM found), \
