@@ -148,26 +148,30 @@ struct Stretch {
     to: i64,
 }
 
-/// Where the charges of the figure are; together they are all of its days and customers that the roll-ups know something of.
+/// Where the charges of the figure are: all of its days and customers, or those that the roll-ups know something of, where these
+/// are few.
 async fn stretches(store: &Store, behind: &Behind) -> Result<Vec<Stretch>, StoreError> {
     let of = &behind.of;
-    let whole = |customer| Stretch { customer, from: of.from, to: of.to };
+    let (mut days, mut customers) = (vec![(of.from, of.to)], vec![of.customer.clone()]);
     // By two of them no roll-up tells it fast.
     if [&of.agent, &of.model, &of.action].into_iter().flatten().count() == 1 {
-        let days: Vec<i64> =
-            charged(store, of, GroupBy::Day).await?.iter().filter_map(|day| day.parse().ok()).collect();
-        if days.len() <= FEW {
-            let day = |day| Stretch { customer: of.customer.clone(), from: day, to: day + 1 };
-            return Ok(days.into_iter().map(day).collect());
+        let known = charged(store, of, GroupBy::Day).await?;
+        if known.len() <= FEW {
+            let day = |day: &String| day.parse().ok().map(|day: i64| (day, day + 1));
+            days = known.iter().filter_map(day).collect();
         }
         if of.customer.is_none() {
-            let customers = charged(store, of, GroupBy::Customer).await?;
-            if customers.len() <= FEW {
-                return Ok(customers.into_iter().map(|customer| whole(Some(customer))).collect());
+            let known = charged(store, of, GroupBy::Customer).await?;
+            if known.len() <= FEW {
+                customers = known.into_iter().map(Some).collect();
             }
         }
     }
-    Ok(vec![whole(of.customer.clone())])
+    let of_days = |customer: Option<String>| {
+        let stretch = move |&(from, to): &(i64, i64)| Stretch { customer: customer.clone(), from, to };
+        days.iter().map(stretch).collect::<Vec<Stretch>>()
+    };
+    Ok(customers.into_iter().flat_map(of_days).collect())
 }
 
 /// The days or customers of a slice on which something was charged or taken back, as far as the roll-ups tell: what a correction
