@@ -58,6 +58,7 @@ impl MigratorTrait for Migrator {
             "0031_figure_changes",
             "0032_levers",
             "0033_figures_to_add",
+            "0036_charges_by_day",
             "0037_rebuilds_and_calls",
             "0038_allotted",
         ]

@@ -315,9 +315,11 @@ impl Page {
         self.ask("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// Looks as it would on paper.
-    pub async fn look_as_print(&self) {
-        self.ask("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
+    /// Looks as it would on paper of the view's width, printed by somebody who prefers what the view says.
+    pub async fn look_as_print(&self, view: View) {
+        let scheme = if view.dark { "dark" } else { "light" };
+        let features = [json!({ "name": "prefers-color-scheme", "value": scheme })];
+        self.ask("Emulation.setEmulatedMedia", json!({ "media": "print", "features": features })).await;
     }
 
     /// Goes to an address, and waits until it is loaded.
@@ -330,6 +332,26 @@ impl Page {
 
     async fn loaded(&self, what: &str, before: usize) {
         wait_for(what, || self.session(|session| (session.loads > before).then_some(()))).await;
+    }
+
+    /// How many pages it has loaded.
+    pub fn loads(&self) -> usize {
+        self.session(|session| session.loads)
+    }
+
+    /// Goes back, as with the browser's own button.
+    pub async fn back(&self) {
+        let history = self.ask("Page.getNavigationHistory", json!({})).await;
+        let before = history["currentIndex"].as_u64().unwrap() as usize - 1;
+        let entry = &history["entries"][before]["id"];
+        self.ask("Page.navigateToHistoryEntry", json!({ "entryId": entry })).await;
+        // It may be there as it was left, without being loaded again.
+        let start = Instant::now();
+        while self.ask("Page.getNavigationHistory", json!({})).await["currentIndex"] != before {
+            assert!(start.elapsed() < PATIENCE, "the page before is not there");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.until("document.readyState === 'complete'").await;
     }
 
     fn session<T>(&self, look: impl FnOnce(&mut Session) -> T) -> T {

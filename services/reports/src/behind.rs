@@ -6,7 +6,7 @@ use verdict_domain::time::day_text;
 use verdict_store::figures::{Behind, Order, Slice};
 
 /// The figures that can be asked for, by name, with the buckets that they are the sum of.
-pub const FIGURES: [(&str, &[Bucket]); 12] = [
+pub const FIGURES: [(&str, &[Bucket]); 13] = [
     ("cost", &[Bucket::Won, Bucket::Retry, Bucket::Free, Bucket::Lost, Bucket::Pending]),
     ("failures", &[Bucket::Lost, Bucket::Retry]),
     ("won", &[Bucket::Won]),
@@ -19,6 +19,7 @@ pub const FIGURES: [(&str, &[Bucket]); 12] = [
     ("assumed", &[Bucket::Assumed]),
     ("failed", &[Bucket::Failed]),
     ("void", &[Bucket::Void]),
+    ("revenue", &[Bucket::Revenue]),
 ];
 
 /// A figure whose cases are asked for.
@@ -32,7 +33,7 @@ pub struct Asked {
     pub currency: Option<String>,
     /// Why it failed or was lost, `-` for what did not.
     pub reason: Option<String>,
-    /// Which cases come first.
+    /// Which cases come first. Those behind revenue come by day, whatever it says.
     pub order: Order,
 }
 
@@ -60,6 +61,11 @@ impl Asked {
         }
     }
 
+    /// Which cases come first where nobody says it.
+    pub fn usual_order(figure: &str) -> Order {
+        if figure == "revenue" { Order::Day } else { Order::Cost }
+    }
+
     /// The question as the database is asked it.
     pub fn behind(&self) -> Behind {
         let buckets = FIGURES.iter().find(|(name, _)| *name == self.figure).map_or(&[][..], |(_, of)| of);
@@ -76,12 +82,17 @@ impl Asked {
         matches!(self.figure, "decided" | "confirmed" | "assumed" | "failed" | "void")
     }
 
+    /// Whether it is what was charged.
+    pub fn is_revenue(&self) -> bool {
+        self.figure == "revenue"
+    }
+
     /// The question as the query of an address.
     pub fn query(&self) -> String {
         let (from, to) = (day_text(self.of.from), day_text(self.of.to));
         let sort = match self.order {
-            Order::Cost => "-cost",
-            Order::Day => "-day",
+            Order::Cost if !self.is_revenue() => "-cost",
+            _ => "-day",
         };
         let said = [
             ("from", Some(from.as_str())),

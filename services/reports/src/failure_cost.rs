@@ -3,7 +3,7 @@
 use crate::rate::Rate;
 use crate::unit::Unit;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use verdict_domain::economics::{Bucket, Figures};
 use verdict_domain::money::divide_half_away;
@@ -84,8 +84,8 @@ pub struct Row {
     pub pending: i64,
     /// Charges less voids and corrections; trials are none.
     pub revenue_nanos: i64,
-    /// What of this may be held against each other: all of it, if the group has money in this currency alone. In the totals of a report by customer:
-    /// of the customers that have.
+    /// What of this may be held against each other: all of it, if the group has money in this currency alone. In the totals,
+    /// whatever the report is by: of the customers that have.
     pub one_currency: Unit,
     /// Revenue less cost; absent where some of the money is of a group that has it in more than one currency.
     pub margin_nanos: Option<i64>,
@@ -119,30 +119,32 @@ pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, S
     let mut totals: BTreeMap<(String, String), Row> = BTreeMap::new();
     let mut units: BTreeMap<(String, String), Unit> = BTreeMap::new();
     let mut units_of_all: BTreeMap<(String, String), Unit> = BTreeMap::new();
-    let homes = Homes::of(&sums, query.by);
-    for sum in sums {
-        let (home, home_of_all) = (homes.of_key(&sum.key), homes.of_all(&sum.key));
+    let overflow = || StoreError::Refused("the sums of the report overflow; ask for fewer days".into());
+    let homes = Homes::new(&sums);
+    // The groups of other reports may share a customer: in which currency its money is, customers tell.
+    let by_customer = match query.by == GroupBy::Customer || homes.currencies.len() <= 1 {
+        true => None,
+        false => Some(figures::sums(store, &query.of, GroupBy::Customer).await?),
+    };
+    for sum in &sums {
         let key = match (query.by, sum.key.parse()) {
             (GroupBy::Day, Ok(day)) => day_text(day),
-            _ => sum.key,
+            _ => sum.key.clone(),
         };
-        for (key, rows, units, home) in [
-            (key, &mut rows, &mut units, home),
-            ("total".into(), &mut totals, &mut units_of_all, home_of_all),
-        ] {
-            let row = rows.entry((key.clone(), sum.currency.clone())).or_default();
-            let added = add(row, sum.bucket, &sum.figures).and_then(|()| match home {
-                Some(home) => units.entry((key, home.to_string())).or_default().add(sum.bucket, &sum.figures),
-                None => {
-                    row.one_currency.leaves_out |=
-                        sum.figures.cost_nanos != 0 || sum.figures.revenue_nanos != 0;
-                    Some(())
-                }
-            });
-            added.ok_or_else(|| {
-                StoreError::Refused("the sums of the report overflow; ask for fewer days".into())
-            })?;
+        for (key, rows) in [(key.clone(), &mut rows), ("total".into(), &mut totals)] {
+            let row = rows.entry((key, sum.currency.clone())).or_default();
+            add(row, sum.bucket, &sum.figures).ok_or_else(overflow)?;
         }
+        hold(sum, key, homes.of(&sum.key), &mut rows, &mut units).ok_or_else(overflow)?;
+    }
+    let homes_of_all = by_customer.as_deref().map(Homes::new);
+    for sum in by_customer.as_ref().unwrap_or(&sums) {
+        let home = match &homes_of_all {
+            Some(homes) => homes.of(&sum.key),
+            None if query.by == GroupBy::Customer => homes.of(&sum.key),
+            None => homes.currencies.first().map(String::as_str),
+        };
+        hold(sum, "total".into(), home, &mut totals, &mut units_of_all).ok_or_else(overflow)?;
     }
     let mut rows = named(rows, units);
     let mut totals = named(totals, units_of_all);
@@ -154,36 +156,53 @@ pub async fn failure_cost(store: &Store, query: &Query) -> Result<FailureCost, S
 
 /// In which currency the money of a group is, if it is in one alone: only there may revenue be held against cost.
 struct Homes {
-    by_customer: bool,
-    /// Of each key, and of all together; `None`: in several.
+    /// Of each key; `None`: in several.
     keys: BTreeMap<String, Option<String>>,
-    all: Option<String>,
+    /// All that there is.
+    currencies: BTreeSet<String>,
 }
 
+/// By key and currency.
+type By<T> = BTreeMap<(String, String), T>;
+
 impl Homes {
-    fn of(sums: &[figures::Sum], by: GroupBy) -> Self {
-        let mut keys: BTreeMap<String, Option<String>> = BTreeMap::new();
-        let mut all: Option<Option<String>> = None;
-        for sum in sums.iter().filter(|sum| sum.figures.cost_nanos != 0 || sum.figures.revenue_nanos != 0) {
-            let here = || Some(sum.currency.clone());
-            let home = keys.entry(sum.key.clone()).or_insert_with(here);
-            for home in [home, all.get_or_insert_with(here)] {
-                if home.as_ref() != Some(&sum.currency) {
-                    *home = None;
-                }
+    fn new(sums: &[figures::Sum]) -> Self {
+        let (mut keys, mut currencies) = (BTreeMap::<String, Option<String>>::new(), BTreeSet::new());
+        for sum in sums.iter().filter(|sum| has_money(sum)) {
+            let home = keys.entry(sum.key.clone()).or_insert_with(|| Some(sum.currency.clone()));
+            if home.as_ref() != Some(&sum.currency) {
+                *home = None;
             }
+            currencies.insert(sum.currency.clone());
         }
-        Self { by_customer: by == GroupBy::Customer, keys, all: all.flatten() }
+        Self { keys, currencies }
     }
 
-    fn of_key(&self, key: &str) -> Option<&str> {
+    fn of(&self, key: &str) -> Option<&str> {
         self.keys.get(key)?.as_deref()
     }
+}
 
-    /// Of the totals: of customers, those in one currency can be added; other groups may share a customer.
-    fn of_all(&self, key: &str) -> Option<&str> {
-        if self.by_customer { self.of_key(key) } else { self.all.as_deref() }
+/// Adds a sum to the unit of a row in the currency that its money is in, or notes that the row leaves it out. `None`: it does not fit.
+fn hold(
+    sum: &figures::Sum,
+    key: String,
+    home: Option<&str>,
+    rows: &mut By<Row>,
+    units: &mut By<Unit>,
+) -> Option<()> {
+    match home {
+        Some(home) => units.entry((key, home.into())).or_default().add(sum.bucket, &sum.figures),
+        None => {
+            let row = rows.entry((key, sum.currency.clone())).or_default();
+            row.one_currency.leaves_out |= has_money(sum);
+            Some(())
+        }
     }
+}
+
+fn has_money(sum: &figures::Sum) -> bool {
+    sum.figures.cost_nanos != 0 || sum.figures.revenue_nanos != 0
 }
 
 fn named(rows: BTreeMap<(String, String), Row>, mut units: BTreeMap<(String, String), Unit>) -> Vec<Row> {

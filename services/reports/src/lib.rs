@@ -19,6 +19,7 @@
 //! - The evidence of an invoice is the same, to the byte, whenever it is asked for.
 
 mod behind;
+mod beside;
 mod case;
 mod cases;
 mod chart;
@@ -48,6 +49,7 @@ mod watch;
 mod xlsx;
 
 pub use behind::{Asked, FIGURES};
+pub use beside::{Beside, beside};
 pub use case::{
     AmountView, AttemptView, BilledView, CostChangeView, CostView, DisputeView, EpisodeView, EventView,
     Explanation, HeldEpisode, explain, explain_to_customer, text as case_text,

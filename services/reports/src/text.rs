@@ -1,5 +1,6 @@
 //! The report as a table for a terminal, and as CSV.
 
+use crate::beside::Beside;
 use crate::failure_cost::{FailureCost, Row};
 use verdict_domain::money::{self, decimal};
 
@@ -24,8 +25,18 @@ pub(crate) const HEADINGS: [&str; 18] = [
     "success",
 ];
 
-/// A table with aligned columns; money to the currency's own decimals, at least two.
-pub fn table(report: &FailureCost) -> String {
+/// A table with aligned columns; money to the currency's own decimals, at least two. Below it that of the days it is compared
+/// with, if it is.
+pub fn table(report: &Beside) -> String {
+    let mut text = one_table(&report.now);
+    if let Some(before) = &report.before {
+        text.push_str("\nCompared with:\n");
+        text.push_str(&one_table(before));
+    }
+    text
+}
+
+fn one_table(report: &FailureCost) -> String {
     let mut heading = vec![report.by.clone()];
     heading.extend(HEADINGS.iter().map(|text| text.to_string()));
     let mut lines = vec![heading];
@@ -58,11 +69,31 @@ pub(crate) fn aligned(lines: &[Vec<String>], words: usize) -> Vec<String> {
     lines.iter().map(padded).collect()
 }
 
-/// CSV (RFC 4180); money as exact decimals, one row a group and currency, then the totals.
-pub fn csv(report: &FailureCost) -> String {
-    let mut text = format!("{},{}\r\n", report.by, HEADINGS.join(",").replace(' ', "_"));
-    for row in report.rows.iter().chain(&report.totals) {
-        text.push_str(&csv_line(cells(row, |nanos, _| decimal(nanos, 2))));
+/// CSV (RFC 4180); money as exact decimals, one row a group and currency, then the totals. Where it is compared, the figures of
+/// the other days follow in columns of their own (`before_attempts` and so on); empty ones where there is nothing to stand beside.
+pub fn csv(report: &Beside) -> String {
+    let others = report.others();
+    let now = &report.now;
+    let mut headings: Vec<String> = vec![now.by.clone()];
+    headings.extend(HEADINGS.iter().map(|name| name.replace(' ', "_")));
+    if others.is_some() {
+        headings.extend(HEADINGS[1..].iter().map(|name| format!("before_{}", name.replace(' ', "_"))));
+    }
+    let mut text = headings.join(",") + "\r\n";
+    let told = |row: &Row| cells(row, |nanos, _| decimal(nanos, 2));
+    let mut line = |row: &Row, before: Option<&Row>| {
+        let mut cells = told(row);
+        if others.is_some() {
+            let none = || vec![String::new(); HEADINGS.len() - 1];
+            cells.extend(before.map_or_else(none, |before| told(before).split_off(2)));
+        }
+        text.push_str(&csv_line(cells));
+    };
+    for row in &now.rows {
+        line(row, others.as_ref().and_then(|others| others.of_row(row)));
+    }
+    for row in &now.totals {
+        line(row, others.as_ref().and_then(|others| others.of_total(row)));
     }
     text
 }

@@ -20,6 +20,10 @@ pub enum Compare {
 }
 
 impl Compare {
+    /// What can be chosen: its name in an address, and what it is called.
+    pub(crate) const CHOICES: [(&'static str, &'static str); 4] =
+        [("previous", "period before"), ("year", "year before"), ("none", "nothing"), ("days", "days below")];
+
     /// Its name in an address.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! The report as a workbook, for people who go on reckoning.
 
-use crate::failure_cost::{FailureCost, Row};
+use crate::beside::Beside;
+use crate::failure_cost::Row;
 use crate::rate::Rate;
 use crate::text::HEADINGS;
 use rust_xlsxwriter::{Format, Formula, Workbook, Worksheet};
@@ -13,7 +14,9 @@ pub struct XlsxError(#[from] rust_xlsxwriter::XlsxError);
 
 /// A workbook (Office Open XML) with a row for each group and currency, and sums as formulas below, one for each
 /// currency. Cells hold floats, as all of a spreadsheet's do: to the cent they are exact up to a billion. The exact figures are in the CSV.
-pub fn xlsx(report: &FailureCost) -> Result<Vec<u8>, XlsxError> {
+/// Where it is compared, the figures of the other days follow in columns of their own, `before cost` and so on.
+pub fn xlsx(beside: &Beside) -> Result<Vec<u8>, XlsxError> {
+    let (report, others) = (&beside.now, beside.others());
     let mut workbook = Workbook::new();
     let sheet = workbook.add_worksheet();
     sheet.set_name("Failure cost")?;
@@ -29,9 +32,19 @@ pub fn xlsx(report: &FailureCost) -> Result<Vec<u8>, XlsxError> {
     for (column, text) in (1..).zip(HEADINGS) {
         sheet.write_with_format(2, column, text, &heading)?;
     }
+    if let Some(before) = &beside.before {
+        let title = format!("before: {} to {}", before.from, before.to);
+        sheet.write_with_format(1, BEFORE, title, &bold)?;
+        for (column, text) in (BEFORE..).zip(&HEADINGS[1..]) {
+            sheet.write_with_format(2, column, format!("before {text}"), &heading)?;
+        }
+    }
     let mut at = 3;
     for row in &report.rows {
         write_row(sheet, at, row)?;
+        if let Some(before) = others.as_ref().and_then(|others| others.of_row(row)) {
+            write_cells(sheet, at, BEFORE, before)?;
+        }
         at += 1;
     }
     if !report.rows.is_empty() {
@@ -60,6 +73,10 @@ pub fn xlsx(report: &FailureCost) -> Result<Vec<u8>, XlsxError> {
                     cell => write_cell(sheet, at, column, &cell)?,
                 }
             }
+            // No formula: by day, not each of the other days stands beside one.
+            if let Some(before) = others.as_ref().and_then(|others| others.of_total(total)) {
+                write_cells(sheet, at, BEFORE, before)?;
+            }
             at += 1;
         }
     }
@@ -70,6 +87,8 @@ pub fn xlsx(report: &FailureCost) -> Result<Vec<u8>, XlsxError> {
 
 /// From this column on nothing is a sum: margin, rates, averages.
 const SUMS_END: u16 = 15;
+/// Where the columns of the days begin that it is compared with: after the name, the currency and 17 figures.
+const BEFORE: u16 = 19;
 
 enum Cell {
     Count(i64),
@@ -103,7 +122,11 @@ fn cells(row: &Row) -> [Cell; 17] {
 fn write_row(sheet: &mut Worksheet, at: u32, row: &Row) -> Result<(), XlsxError> {
     sheet.write(at, 0, row.key.as_str())?;
     sheet.write(at, 1, row.currency.as_str())?;
-    for (column, cell) in (2..).zip(cells(row)) {
+    write_cells(sheet, at, 2, row)
+}
+
+fn write_cells(sheet: &mut Worksheet, at: u32, from: u16, row: &Row) -> Result<(), XlsxError> {
+    for (column, cell) in (from..).zip(cells(row)) {
         write_cell(sheet, at, column, &cell)?;
     }
     Ok(())
@@ -136,7 +159,7 @@ fn format_of(cell: &Cell) -> Format {
     })
 }
 
-/// `A` to `Z`: there are no more columns than that.
+/// `A` to `Z`: no more columns have sums.
 fn column_name(column: u16) -> char {
     char::from(b'A' + u8::try_from(column).unwrap_or(0))
 }
@@ -145,6 +168,7 @@ fn column_name(column: u16) -> char {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::failure_cost::FailureCost;
     use calamine::{Data, Reader, Xlsx};
     use std::io::Cursor;
 
@@ -169,10 +193,21 @@ mod tests {
             rows: vec![row("acme", 1_000_000_001, 2_500_000_000), row("=1+1", 2_000_000_000, 5_000_000_000)],
             totals: vec![total],
         };
-        let mut book: Xlsx<_> = Xlsx::new(Cursor::new(xlsx(&report).unwrap())).unwrap();
+        let before = FailureCost {
+            from: "2026-09-01".into(),
+            to: "2026-10-01".into(),
+            rows: vec![row("=1+1", 500_000_000, 0)],
+            totals: vec![row("total", 500_000_000, 0)],
+            ..report.clone()
+        };
+        let alone = xlsx(&report.clone().into()).unwrap();
+        let mut alone: Xlsx<_> = Xlsx::new(Cursor::new(alone)).unwrap();
+        assert_eq!(alone.worksheet_range("Failure cost").unwrap().width(), 19);
+        let both = Beside { now: report, before: Some(before) };
+        let mut book: Xlsx<_> = Xlsx::new(Cursor::new(xlsx(&both).unwrap())).unwrap();
         let sheet = book.worksheet_range("Failure cost").unwrap();
         let heading = |name: &str| {
-            (0..20).find(|column| sheet.get_value((2, *column)) == Some(&Data::String(name.into()))).unwrap()
+            (0..40).find(|column| sheet.get_value((2, *column)) == Some(&Data::String(name.into()))).unwrap()
         };
         let number = |at: u32, name: &str| match sheet.get_value((at, heading(name))) {
             Some(Data::Float(number)) => *number,
@@ -185,6 +220,8 @@ mod tests {
             (number(5, "attempts"), number(5, "cost"), number(5, "revenue")),
             (80.0, 3.000000001, 7.5)
         );
+        assert_eq!((number(4, "before cost"), number(5, "before cost")), (0.5, 0.5));
+        assert_eq!(sheet.get_value((3, heading("before cost"))), Some(&Data::Empty));
         let formulas = book.worksheet_formula("Failure cost").unwrap();
         for (name, column) in [("attempts", 'C'), ("cost", 'J'), ("revenue", 'O')] {
             let sum = formulas.get_value((5, heading(name))).unwrap();

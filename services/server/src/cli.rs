@@ -21,6 +21,7 @@ use crate::amqp;
 use crate::clock::wall_clock;
 use crate::config::{Config, parse_start};
 use crate::contract::{self, Format};
+use crate::http::reports::compare as read_compare;
 use crate::http::{Scope, api_description, new_key};
 use crate::replay::{Replayed, Settled, replay, settle};
 use crate::serve::{Role, serve};
@@ -31,7 +32,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use verdict_domain::contract::Contract;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text, parse_day};
 use verdict_intake::books;
-use verdict_reports::{Query, csv, group_by, table};
+use verdict_reports::{Compare, Query, csv, group_by, table};
 use verdict_store::figures::{GroupBy, Slice};
 use verdict_store::{Store, access, attempts, contracts, parked};
 
@@ -207,6 +208,15 @@ enum Report {
         by: GroupBy,
         #[command(flatten)]
         of: Of,
+        /// With which days to compare: previous, year, none, or days: those of --compare-from and --compare-to [default: none]
+        #[arg(long)]
+        compare: Option<String>,
+        /// The first UTC day to compare with.
+        #[arg(long)]
+        compare_from: Option<String>,
+        /// The first UTC day after.
+        #[arg(long)]
+        compare_to: Option<String>,
         /// How to print it.
         #[arg(long, value_enum, default_value = "table")]
         format: ReportFormat,
@@ -449,13 +459,15 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
 
 async fn report(config: &Config, store: &Store, command: Report) -> Outcome {
     match command {
-        Report::FailureCost { from, to, by, of, format } => {
+        Report::FailureCost { from, to, by, of, compare, compare_from, compare_to, format } => {
             if to <= from {
                 return Err(format!("--to: {} is not after {}", day_text(to), day_text(from)).into());
             }
             let Of { customer, agent, provider, model, action } = of;
             let of = Slice { from, to, customer, agent, provider, model, action };
-            let report = verdict_reports::failure_cost(store, &Query { of, by }).await?;
+            let own = (compare_from.as_deref(), compare_to.as_deref());
+            let compare = read_compare(compare.as_deref(), own.0, own.1, Compare::Nothing)?;
+            let report = verdict_reports::beside(store, &Query { of, by }, compare).await?;
             match format {
                 ReportFormat::Table => print!("{}", table(&report)),
                 ReportFormat::Csv => print!("{}", csv(&report)),

@@ -1,10 +1,10 @@
 //! From each figure of the failure-cost report to the cases behind it: they add up to it, to the nano.
 
-use crate::{START, folder, problem, start_on};
-use serde_json::Value;
+use crate::{START, attempt, contract, folder, problem, start_on, with};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use verdict_oracle::{DAY, HOUR, Plan, generate};
+use verdict_oracle::{DAY, HOUR, Plan, generate, rfc3339};
 use verdict_tests::database::{fresh_postgres, fresh_sqlite};
 use verdict_tests::service::Service;
 
@@ -31,7 +31,7 @@ async fn october(name: &str, url: &str) -> Service {
 }
 
 /// The columns of the report with the figure that is behind each.
-const CELLS: [(&str, &str); 12] = [
+const CELLS: [(&str, &str); 13] = [
     ("attempts", "cost"),
     ("unknown_cost_attempts", "cost"),
     ("won_nanos", "won"),
@@ -44,6 +44,7 @@ const CELLS: [(&str, &str); 12] = [
     ("assumed", "assumed"),
     ("failed", "failed"),
     ("void", "void"),
+    ("revenue_nanos", "revenue"),
 ];
 
 /// What a cell of the report is in an answer that tells the figure by its parts.
@@ -51,6 +52,7 @@ fn told<'a>(part: &'a Value, field: &str) -> &'a Value {
     match field {
         "attempts" => &part["attempts"],
         "unknown_cost_attempts" => &part["unknown_cost_attempts"],
+        "revenue_nanos" => &part["revenue_nanos"],
         field if field.ends_with("_nanos") => &part["cost_nanos"],
         _ => &part["outcomes"],
     }
@@ -80,7 +82,8 @@ fn query(by: &str, key: Option<&str>, currency: &str, figure: &str) -> String {
         _ => String::new(),
     };
     let narrowed: String = ["customer", "agent", "provider", "model", "action"].into_iter().map(of).collect();
-    format!("from={from}&to={to}{narrowed}&currency={currency}&bucket={figure}{}&sort=-cost", of("reason"))
+    let sort = if figure == "revenue" { "-day" } else { "-cost" };
+    format!("from={from}&to={to}{narrowed}&currency={currency}&bucket={figure}{}&sort={sort}", of("reason"))
 }
 
 /// As the page writes an amount exactly.
@@ -103,14 +106,22 @@ fn exact(nanos: i64) -> String {
 async fn followed(service: &Service, query: &str, currency: &str) -> Value {
     let first = service.get_json(&format!("/v1/figures/cases?{query}")).await;
     let total = first["total"][currency].clone();
-    let (mut sums, mut cases, mut page) = ([0_i64; 4], 0_usize, first.clone());
-    const PARTS: [&str; 4] = ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes"];
-    let mut last = i64::MAX;
+    let (mut sums, mut cases, mut page) = ([0_i64; 5], 0_usize, first.clone());
+    const PARTS: [&str; 5] = ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes", "revenue_nanos"];
+    // What periods add beyond list prices is of no case.
+    sums[4] = first["of_no_case_nanos"][currency].as_i64().unwrap_or_default();
+    let (mut last, mut last_day) = (i64::MAX, "9999".to_string());
     loop {
         for case in page["cases"].as_array().unwrap() {
-            let rank = case["whole_cost_nanos"].as_i64().unwrap();
-            assert!(rank <= last, "{query}: {case} after {last}");
-            last = rank;
+            if query.contains("sort=-day") {
+                let day = case["day"].as_str().unwrap().to_string();
+                assert!(day <= last_day, "{query}: {case} after {last_day}");
+                last_day = day;
+            } else {
+                let rank = case["whole_cost_nanos"].as_i64().unwrap();
+                assert!(rank <= last, "{query}: {case} after {last}");
+                last = rank;
+            }
             for (sum, part) in sums.iter_mut().zip(PARTS) {
                 *sum += case["figure"][currency][part].as_i64().unwrap();
             }
@@ -301,12 +312,60 @@ async fn each_figure_leads_to_its_cases_on_postgres() {
     each_figure_leads_to_its_cases("drill-postgres", fresh_postgres("doors_drill").await).await;
 }
 
+/// Two charges of 0.99 are less than the minimum of the month: what it adds is of no case, and is told.
+async fn what_a_period_adds_is_of_no_case(name: &str, url: String) {
+    let service = start_on(name, &url).await;
+    service.post("/v1/contracts", &with(&contract("acme"), "/minimum", json!("10"))).await;
+    for case in ["c-1", "c-2"] {
+        service.post("/v1/attempts", &attempt("acme", case)).await;
+        let said = json!({ "id": case, "customer": "acme", "case": case, "kind": "confirmed", "occurred_at": rfc3339(START + 2 * HOUR) });
+        service.post("/v1/resolutions", &said).await;
+    }
+    service.move_clock(START + 45 * DAY).await;
+    service.wait_until_idle(Duration::from_secs(30)).await;
+    let days = "from=2026-10-01&to=2026-11-01";
+    let report = service.get_json(&format!("/v1/reports/failure-cost?{days}&by=agent")).await;
+    assert_eq!(report["totals"][0]["revenue_nanos"], 10_000_000_000_i64, "{report}");
+    let total = followed(&service, &format!("{days}&currency=USD&bucket=revenue&sort=-day"), "USD").await;
+    assert_eq!(total["revenue_nanos"], 10_000_000_000_i64);
+    let behind = service.get_json(&format!("/v1/figures/cases?{days}&bucket=revenue")).await;
+    assert_eq!(behind["of_no_case_nanos"], json!({ "USD": 8_020_000_000_i64 }));
+    assert_eq!(behind["cases"].as_array().unwrap().len(), 2);
+    // It stands under no agent; each charge stands under its own.
+    for (of, cases, revenue) in [("agent=-", 0, 8_020_000_000_i64), ("agent=resolver", 2, 1_980_000_000)] {
+        let behind = service.get_json(&format!("/v1/figures/cases?{days}&bucket=revenue&{of}")).await;
+        assert_eq!(behind["total"]["USD"]["revenue_nanos"], revenue, "{of}: {behind}");
+        assert_eq!(behind["cases"].as_array().unwrap().len(), cases, "{of}: {behind}");
+    }
+    let html = service.get(&format!("/cases?{days}&bucket=revenue")).await.text().await.unwrap();
+    assert!(html.contains("<strong>10.00</strong></td><td>1.98</td><td>8.02</td>"), "{html}");
+    assert!(html.contains("2 of them") && html.contains("it stands on <a href=\"/invoices\">"), "{html}");
+    // It stands on the last day of the month, and on no other.
+    let first = service.get_json("/v1/figures/cases?from=2026-10-01&to=2026-10-31&bucket=revenue").await;
+    assert_eq!(
+        (&first["total"]["USD"]["revenue_nanos"], &first["of_no_case_nanos"]),
+        (&json!(1_980_000_000_i64), &json!({}))
+    );
+}
+
+#[tokio::test]
+async fn what_a_period_adds_is_of_no_case_on_sqlite() {
+    what_a_period_adds_is_of_no_case("drill-period", fresh_sqlite(&folder("drill-period"))).await;
+}
+
+#[tokio::test]
+async fn what_a_period_adds_is_of_no_case_on_postgres() {
+    what_a_period_adds_is_of_no_case("drill-period-postgres", fresh_postgres("doors_drill_period").await)
+        .await;
+}
+
 #[tokio::test]
 async fn what_is_wrong_in_a_question_is_named() {
     let service = crate::start("drill-refused").await;
     for (query, field) in [
-        ("bucket=revenue", "bucket"),
+        ("bucket=profit", "bucket"),
         ("sort=cost", "sort"),
+        ("bucket=revenue&sort=-cost", "sort"),
         ("after=1", "after"),
         ("from=soon", "from"),
         ("from=2026-10-02&to=2026-10-02", "to"),
@@ -336,7 +395,8 @@ async fn what_is_wrong_in_a_question_is_named() {
     }
     assert_eq!(service.get("/cases?agent=bot").await.status(), 200);
     assert_eq!(service.get("/cases?bucket=lost&verdict=failed").await.status(), 422);
-    let page = service.get("/cases?bucket=revenue").await;
+    assert_eq!(service.get("/cases?bucket=revenue&sort=").await.status(), 200);
+    let page = service.get("/cases?bucket=profit").await;
     assert_eq!(page.status(), 422);
     assert!(page.text().await.unwrap().contains("bucket"));
     let list = service.get("/cases?customer=acme&verdict=failed").await.text().await.unwrap();

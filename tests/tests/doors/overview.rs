@@ -146,3 +146,122 @@ async fn what_cannot_be_compared_is_named() {
     let detail = problem(service.get("/v1/reports/groups?by=reason").await, 422).await;
     assert!(crate::names(&detail, "by"), "{detail}");
 }
+
+/// The failure-cost report beside itself: as JSON, as files, by the command and on its page.
+#[tokio::test]
+async fn what_failure_costs_stands_beside_other_days() {
+    for (name, url) in databases("beside").await {
+        let service = start_with(&name, &url, "", &[]).await;
+        told(&service).await;
+        let days = "from=2026-10-08&to=2026-10-11";
+        let own = format!("{days}&compare_from=2026-10-01&compare_to=2026-10-04");
+        let alone = service.get_json(&format!("/v1/reports/failure-cost?{days}")).await;
+        assert!(alone.get("before").is_none(), "{name}: nothing is compared unless it is asked for: {alone}");
+        assert_eq!(alone["rows"].as_array().unwrap().len(), 1, "{alone}");
+
+        let both = service.get_json(&format!("/v1/reports/failure-cost?{own}")).await;
+        assert_eq!([&both["before"]["from"], &both["before"]["to"]], ["2026-10-01", "2026-10-04"]);
+        let counts = |report: &Value| -> Vec<(String, i64)> {
+            let rows = report["rows"].as_array().unwrap().iter().chain(report["totals"].as_array().unwrap());
+            let row = |row: &Value| {
+                let key = format!("{} {}", row["key"].as_str().unwrap(), row["currency"].as_str().unwrap());
+                (key, row["attempts"].as_i64().unwrap())
+            };
+            rows.map(row).collect()
+        };
+        let told = |rows: &[(&str, i64)]| -> Vec<(String, i64)> {
+            rows.iter().map(|(key, count)| (key.to_string(), *count)).collect()
+        };
+        // Who has nothing now stands there with zeros, so that what was before adds up.
+        let now = [("acme USD", 2), ("globex EUR", 0), ("globex USD", 0), ("total EUR", 0), ("total USD", 2)];
+        let before =
+            [("acme USD", 40), ("globex EUR", 0), ("globex USD", 1), ("total EUR", 0), ("total USD", 41)];
+        assert_eq!(counts(&both), told(&now), "{name}");
+        assert_eq!(counts(&both["before"]), told(&before), "{name}");
+
+        let csv =
+            service.get(&format!("/v1/reports/failure-cost?{own}&format=csv")).await.text().await.unwrap();
+        let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+        let at = |name: &str| lines[0].iter().position(|heading| *heading == name).unwrap();
+        let (is, was) = (at("attempts"), at("before_attempts"));
+        let read = |line: &Vec<&str>| (format!("{} {}", line[0], line[1]), line[is].parse().unwrap());
+        assert_eq!(lines[1..].iter().map(read).collect::<Vec<_>>(), told(&now));
+        let read = |line: &Vec<&str>| (format!("{} {}", line[0], line[1]), line[was].parse().unwrap());
+        assert_eq!(lines[1..].iter().map(read).collect::<Vec<_>>(), told(&before));
+
+        let arguments = [
+            "report",
+            "failure-cost",
+            "--from",
+            "2026-10-08",
+            "--to",
+            "2026-10-11",
+            "--compare-from",
+            "2026-10-01",
+            "--compare-to",
+            "2026-10-04",
+            "--format",
+        ];
+        let printed = service.command(&[&arguments[..], &["json"]].concat());
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), both);
+        let printed = service.command(&[&arguments[..], &["table"]].concat());
+        assert!(printed.contains("Compared with:\nFailure cost, 2026-10-01 to 2026-10-04"), "{printed}");
+
+        let (status, html) = page(&service, &format!("/reports/failure-cost?{own}")).await;
+        assert_eq!(status, 200);
+        for text in [
+            "compared with 2026-10-01 to 2026-10-04",
+            "<small class=\"\">down 38 (−95.0 %)</small>",
+            "better</small>",
+        ] {
+            assert!(html.contains(text), "{text}\n{html}");
+        }
+        for (wrong, field) in [
+            ("compare=moon", "compare: "),
+            ("compare_to=2026-10-01", "compare_from: "),
+            ("compare=days", "compare: "),
+        ] {
+            let answer = service.get(&format!("/v1/reports/failure-cost?{wrong}")).await;
+            assert!(problem(answer, 422).await.contains(field), "{wrong}");
+        }
+    }
+}
+
+/// acme pays in dollars, globex in euros for what costs dollars: the totals hold what is acme's against each other, whatever the
+/// rows are by, and say by currency what they leave out.
+#[tokio::test]
+async fn totals_in_several_currencies_are_told_by_currency() {
+    for (name, url) in databases("currencies").await {
+        let service = start_with(&name, &url, "", &[]).await;
+        told(&service).await;
+        let days = "from=2026-10-01&to=2026-10-11";
+        let total = async |by: &str, currency: &str| {
+            let report = service.get_json(&format!("/v1/reports/failure-cost?{days}&by={by}")).await;
+            let totals = report["totals"].as_array().unwrap().clone();
+            totals.into_iter().find(|row| row["currency"] == currency).unwrap()
+        };
+        for by in ["customer", "agent", "model", "action", "reason", "day", "provider"] {
+            let dollars = total(by, "USD").await;
+            // 30 x 0.99 less 42 x 0.25; globex's 0.25 is left out.
+            assert_eq!(
+                dollars["one_currency"]["margin_nanos"], 19_200_000_000_i64,
+                "{name}, by {by}: {dollars}"
+            );
+            assert_eq!(
+                (&dollars["one_currency"]["leaves_out"], &dollars["margin_nanos"]),
+                (&json!(true), &json!(null))
+            );
+            let euros = total(by, "EUR").await;
+            assert_eq!(euros["one_currency"]["margin_nanos"], json!(null), "{name}, by {by}: {euros}");
+            assert_eq!((&euros["revenue_nanos"], &euros["cost_nanos"]), (&json!(990_000_000), &json!(0)));
+            let (_, html) = page(&service, &format!("/reports/failure-cost?{days}&by={by}")).await;
+            for text in [
+                "19.2000",
+                "in more than one currency: revenue 0.0000, cost 0.2500",
+                "in more than one currency: revenue 0.9900, cost 0.0000",
+            ] {
+                assert!(html.contains(text), "by {by}: {text}\n{html}");
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 mod keyboard;
 mod look;
+mod month;
 mod paper;
 mod pictures;
 mod shop;

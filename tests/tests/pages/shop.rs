@@ -10,7 +10,7 @@ use verdict_tests::service::{Delivery, Service, Setup, WEBHOOK_SECRET};
 /// 2026-10-01T00:00:00Z.
 const START: i64 = 1_790_812_800_000_000;
 /// Where the clock stands in the end: in the morning of 6 November; October is invoiced.
-const NOW: i64 = START + 36 * DAY + 9 * HOUR;
+pub const NOW: i64 = START + 36 * DAY + 9 * HOUR;
 
 const PUBLIC_URL: &str = "https://billing.example.com";
 const SECRETS_KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
@@ -25,8 +25,38 @@ pub const INVOICE: &str = "acme:2026-10-01T00:00:00Z";
 /// The running service of the seller.
 pub struct Shop {
     pub service: Service,
+    pub truth: Truth,
     /// The path of a customer's own page.
     customer: String,
+}
+
+/// What is known of October from the traffic alone: nobody has judged or added it.
+pub struct Truth {
+    pub attempts: i64,
+    /// Of what was reported; all of it is in dollars.
+    pub cost_nanos: i128,
+}
+
+impl Truth {
+    fn of(attempts: &[Value]) -> Self {
+        let end = rfc3339(START + 31 * DAY);
+        let of_october =
+            attempts.iter().filter(|attempt| attempt["ended_at"].as_str().unwrap() < end.as_str());
+        let nanos = |attempt: &Value| {
+            let amount = attempt["reported_cost"]["amount"].as_str()?;
+            let digits = amount.strip_prefix("0.").unwrap();
+            // What is finer than a nano is rounded, half of one away from zero.
+            let finer = 10_i128.pow(u32::try_from(digits.len()).unwrap() - 9);
+            Some((digits.parse::<i128>().unwrap() + finer / 2) / finer)
+        };
+        let (mut count, mut cost_nanos) = (0, 0);
+        for attempt in of_october {
+            count += 1;
+            cost_nanos += nanos(attempt).unwrap_or(0);
+            assert_eq!(nanos(attempt).is_none(), attempt["reported_cost"].is_null(), "{attempt}");
+        }
+        Self { attempts: count, cost_nanos }
+    }
 }
 
 /// A page to look at.
@@ -132,6 +162,7 @@ impl Shop {
         let (open, _) = history("acme", 911, NOW - 5 * HOUR);
         attempts.extend([odd, open].concat());
 
+        let truth = Truth::of(&attempts);
         let time =
             |fact: &Value| fact["occurred_at"].as_str().or(fact["ended_at"].as_str()).unwrap().to_string();
         let idle = async || service.wait_until_idle(Duration::from_secs(30)).await;
@@ -171,7 +202,7 @@ impl Shop {
 
         let link = service.post("/v1/customers/acme/page-link", &json!({ "days": 90 })).await;
         let customer = link["url"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap().to_string();
-        Self { service, customer }
+        Self { service, truth, customer }
     }
 
     /// All pages. Each is one line.

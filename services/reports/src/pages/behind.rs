@@ -64,8 +64,25 @@ impl Page<'_> {
     fn sum(&self, figures: &Figures) -> String {
         match self.asked.counts_outcomes() {
             true => grouped(&figures.outcomes),
+            false if self.asked.is_revenue() => exact(&figures.revenue_nanos),
             false => exact(&figures.cost_nanos),
         }
+    }
+
+    /// Whether attempts are told beside it: of what they cost.
+    fn has_attempts(&self) -> bool {
+        !self.asked.counts_outcomes() && !self.asked.is_revenue()
+    }
+
+    /// What of the figure its cases add up to, where that is not all of it.
+    fn of_cases(&self, currency: &str, figures: &Figures) -> Option<String> {
+        let of_none = self.total.of_no_case.get(currency)?;
+        Some(figures.revenue_nanos.checked_sub(*of_none).map_or("–".into(), |nanos| exact(&nanos)))
+    }
+
+    /// What of it is of no case.
+    fn of_no_case(&self, currency: &str) -> String {
+        exact(self.total.of_no_case.get(currency).unwrap_or(&0))
     }
 
     /// The rows: a case has one for each currency of its part of the figure.

@@ -1,12 +1,15 @@
 //! The page of the failure-cost report.
 
+use super::figures::{Better, Change, change, points};
 use super::{currency_name, encoded, exact, grouped};
 use crate::behind::Asked;
+use crate::beside::{Beside, Others};
 use crate::chart::{Chart, MOST_DAYS};
 use crate::failure_cost::{FailureCost, GROUPINGS, Row};
 use crate::rate::Rate;
 use crate::sort::Sort;
 use crate::text::rounded;
+use crate::view::Compare;
 use askama::Template;
 use verdict_domain::money::divide_half_away;
 use verdict_domain::time::{day_text, parse_day};
@@ -24,6 +27,8 @@ pub struct Filter {
     pub is_shared: bool,
     /// The order of the rows, if it is not that of their names.
     pub sort: Option<Sort>,
+    /// With which days it is compared.
+    pub compare: Compare,
 }
 
 impl Filter {
@@ -40,7 +45,31 @@ impl Filter {
         let customer = self.of.customer.as_deref().map(|customer| ("customer", customer));
         let more = customer.into_iter().chain(self.narrowed());
         let more: String = more.map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
-        format!("from={}&to={}{more}", day_text(self.of.from), day_text(self.of.to))
+        let (from, to) = (day_text(self.of.from), day_text(self.of.to));
+        format!("from={from}&to={to}{}{more}", self.compared())
+    }
+
+    /// With which days it is compared, as addresses say it: also what is usual, since of files nothing is.
+    fn compared(&self) -> String {
+        match self.compare {
+            Compare::Days(from, to) => {
+                format!("&compare_from={}&compare_to={}", day_text(from), day_text(to))
+            }
+            other => format!("&compare={}", other.name()),
+        }
+    }
+
+    /// The days of one's own choice.
+    fn own(&self) -> Option<(String, String)> {
+        match self.compare {
+            Compare::Days(from, to) => Some((day_text(from), day_text(to))),
+            _ => None,
+        }
+    }
+
+    /// The choices of the form, and which is taken.
+    fn comparisons(&self) -> [(&'static str, &'static str, bool); 4] {
+        Compare::CHOICES.map(|(name, text)| (name, text, self.compare.name() == name))
     }
 
     /// The query of the same with another grouping, but for the order.
@@ -60,6 +89,8 @@ impl Filter {
 struct Page<'a> {
     filter: &'a Filter,
     report: &'a FailureCost,
+    before: Option<&'a FailureCost>,
+    others: Option<Others<'a>>,
     unknown: &'a [UnknownCost],
     currencies: Vec<InCurrency<'a>>,
     losses: Vec<Loss<'a>>,
@@ -68,31 +99,34 @@ struct Page<'a> {
     groupings: Vec<&'static str>,
 }
 
-/// The failure-cost report: `trend` is the same by day, `reasons` the same by reason, `unknown` whatever has no
+/// The failure-cost report beside itself in other days: `trend` is the same by day, `reasons` the same by reason, `unknown` whatever has no
 /// price, on any day and of any customer, `dearest` the lost cases that cost most.
 pub fn failure_cost(
-    report: &FailureCost,
+    beside: &Beside,
     trend: &FailureCost,
     reasons: &FailureCost,
     unknown: &[UnknownCost],
     dearest: &[CaseBehind],
     filter: &Filter,
 ) -> Result<String, askama::Error> {
+    let (report, others) = (&beside.now, beside.others());
     let currencies = report.totals.iter().map(|row| InCurrency {
         name: currency_name(&row.currency),
         row,
-        tiles: tiles(row),
+        tiles: tiles(row, others.as_ref().and_then(|others| others.of_total(row))),
         chart: Chart::new(trend, &row.currency),
     });
     let page = Page {
         filter,
         report,
+        before: beside.before.as_ref(),
         unknown,
         currencies: currencies.collect(),
         losses: losses(reasons),
         dearest,
         columns: &COLUMNS,
         groupings: GROUPINGS.iter().map(|(name, _)| *name).collect(),
+        others,
     };
     page.render()
 }
@@ -131,6 +165,21 @@ impl Page<'_> {
         format!("/cases?{}", Asked { figure, currency, ..Asked::of(self.filter.of.clone()) }.query())
     }
 
+    /// What became of a cell since the other days.
+    fn change(&self, column: &Column, row: &Row) -> Option<Change> {
+        column.change(row, self.others.as_ref()?.of_row(row)?)
+    }
+
+    /// The same of a total.
+    fn change_of_total(&self, column: &Column, row: &Row) -> Option<Change> {
+        column.change(row, self.others.as_ref()?.of_total(row)?)
+    }
+
+    /// The same of the column of this name.
+    fn change_named(&self, name: &str, row: &Row) -> Option<Change> {
+        self.change_of_total(COLUMNS.iter().find(|column| column.name == name)?, row)
+    }
+
     /// All lost cases.
     fn lost_cases(&self) -> String {
         format!("/cases?{}", Asked { figure: "lost", ..Asked::of(self.filter.of.clone()) }.query())
@@ -149,7 +198,6 @@ impl Page<'_> {
             "all" | "cost unknown" | "total" | "cost per resolution" | "profit per attempt" => "cost",
             "retries" => "retry",
             "success" => "decided",
-            "revenue" => return (!self.filter.is_shared).then(|| "/invoices".into()),
             name => Asked::figure(name).ok()?,
         };
         if self.filter.is_shared || column.text(row) == "–" {
@@ -193,8 +241,9 @@ struct Tile {
     label: &'static str,
     definition: &'static str,
     value: String,
+    change: Option<Change>,
     note: String,
-    /// The figure whose cases are behind it; empty where no cases are.
+    /// The figure whose cases are behind it; empty where none are.
     behind: &'static str,
 }
 
@@ -204,11 +253,16 @@ impl Tile {
     }
 }
 
-/// The key figures in money; none where there is only something to count.
-fn tiles(row: &Row) -> Vec<Tile> {
-    if row.cost_nanos == 0 && row.revenue_nanos == 0 && row.attempts == 0 {
+/// The key figures in money, beside those of other days; none where there is only something to count.
+fn tiles(row: &Row, before: Option<&Row>) -> Vec<Tile> {
+    let has_money = |row: &Row| row.cost_nanos != 0 || row.revenue_nanos != 0 || row.attempts != 0;
+    if !has_money(row) && !before.is_some_and(has_money) {
         return Vec::new();
     }
+    let shown = |nanos| rounded(nanos, &row.currency);
+    let changed = |of: fn(&Row) -> Option<i64>, better| {
+        before.and_then(|before| change(of(row), of(before), better, shown))
+    };
     let money = |nanos: Option<i64>| nanos.map_or("–".into(), |nanos| rounded(nanos, &row.currency));
     let unless = |nanos: Option<i64>, note: &str| if nanos.is_some() { String::new() } else { note.into() };
     let failures = together(row);
@@ -218,6 +272,7 @@ fn tiles(row: &Row) -> Vec<Tile> {
             label: "Revenue",
             definition: REVENUE,
             value: money(Some(row.revenue_nanos)),
+            change: changed(|row| Some(row.revenue_nanos), Better::More),
             note: String::new(),
             behind: "revenue",
         },
@@ -225,23 +280,23 @@ fn tiles(row: &Row) -> Vec<Tile> {
             label: "Cost",
             definition: COST,
             value: money(Some(row.cost_nanos)),
+            change: changed(|row| Some(row.cost_nanos), Better::Neither),
             note: String::new(),
             behind: "cost",
         },
         Tile {
             label: "Margin",
             definition: MARGIN,
-            value: money(row.margin_nanos),
-            note: row.profit_per_attempt_nanos.map_or_else(
-                || unless(row.margin_nanos, "money is in more than one currency"),
-                |nanos| format!("{} for each attempt", rounded(nanos, &row.currency)),
-            ),
+            value: money(row.one_currency.margin_nanos),
+            change: changed(|row| row.one_currency.margin_nanos, Better::More),
+            note: margin_note(row),
             behind: "",
         },
         Tile {
             label: "Cost of failures",
             definition: "Lost and retries together.",
             value: money(i64::try_from(failures).ok()),
+            change: changed(|row| i64::try_from(together(row)).ok(), Better::Less),
             note: part.map_or("no cost".into(), |part| format!("{part} of cost")),
             behind: "failures",
         },
@@ -249,10 +304,26 @@ fn tiles(row: &Row) -> Vec<Tile> {
             label: "Cost per resolution",
             definition: PER_RESOLUTION,
             value: money(row.cost_per_resolution_nanos),
+            change: changed(|row| row.cost_per_resolution_nanos, Better::Less),
             note: unless(row.cost_per_resolution_nanos, "no cost, or no resolution"),
             behind: "cost",
         },
     ]
+}
+
+/// What a margin rests on: what is of customers whose money is in several currencies is told by itself, and never converted.
+fn margin_note(row: &Row) -> String {
+    let (unit, shown) = (&row.one_currency, |nanos| rounded(nanos, &row.currency));
+    let each = unit.profit_per_attempt_nanos.map(|nanos| format!("{} for each attempt", shown(nanos)));
+    if !unit.leaves_out {
+        return each.unwrap_or_default();
+    }
+    let rest = (row.revenue_nanos.checked_sub(unit.revenue_nanos))
+        .zip(row.cost_nanos.checked_sub(unit.cost_nanos))
+        .map(|(revenue, cost)| format!(": revenue {}, cost {}", shown(revenue), shown(cost)));
+    let left_out =
+        format!("without customers with money in more than one currency{}", rest.unwrap_or_default());
+    each.into_iter().chain([left_out]).collect::<Vec<String>>().join("; ")
 }
 
 /// What failures cost: lost and retries.
@@ -342,6 +413,26 @@ enum Value {
 }
 
 impl Column {
+    fn change(&self, row: &Row, before: &Row) -> Option<Change> {
+        let better = match self.name {
+            "confirmed" | "revenue_nanos" | "margin_nanos" | "profit_per_attempt_nanos" => Better::More,
+            "unknown_cost_attempts"
+            | "retry_nanos"
+            | "lost_nanos"
+            | "failed"
+            | "void"
+            | "cost_per_resolution_nanos" => Better::Less,
+            _ => Better::Neither,
+        };
+        match self.value {
+            Value::Count(of) | Value::Bad(of) => {
+                change(Some(of(row)), Some(of(before)), better, |count| grouped(&count))
+            }
+            Value::Money(of) => change(of(row), of(before), better, |nanos| rounded(nanos, &row.currency)),
+            Value::Rate(of) => Some(points(of(row)?.permille, of(before)?.permille)),
+        }
+    }
+
     fn text(&self, row: &Row) -> String {
         match self.value {
             Value::Count(of) | Value::Bad(of) => grouped(&of(row)),

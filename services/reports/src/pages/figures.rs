@@ -42,8 +42,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     pub(super) fn new(page: &'static str, view: &'a View, today: i64) -> Self {
         let nav = PAGES.map(|(path, name)| {
-            // The failure-cost report compares nothing.
-            let query = if path == PAGES[1].0 { slice_query(&view.of) } else { unsorted(view).query() };
+            let query = unsorted(view).query();
             Link { name, href: format!("{path}?{query}"), is_current: path == page }
         });
         let presets = presets(today).map(|(name, from, to)| Link {
@@ -73,8 +72,7 @@ impl<'a> Frame<'a> {
 
     /// The choices of the form, and which is taken.
     pub(super) fn comparisons(&self) -> [(&'static str, &'static str, bool); 4] {
-        [("previous", "period before"), ("year", "year before"), ("none", "nothing"), ("days", "days below")]
-            .map(|(name, text)| (name, text, self.view.compare.name() == name))
+        Compare::CHOICES.map(|(name, text)| (name, text, self.view.compare.name() == name))
     }
 
     pub(super) fn has_own(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::failure_cost::reason_text;
 use super::figures::{Better, Frame, Tile, cases_href, change, money, narrowed_to, percent, points};
 use super::{grouped, moment};
+use crate::behind::Asked;
 use crate::definitions::{DEFINITIONS, Definition};
 use crate::failure_cost::Row;
 use crate::overview::{Counted, InCurrency, Overview};
@@ -139,7 +140,10 @@ fn section<'a>(of: &'a InCurrency, counted: &Counted, view: &View) -> Section<'a
         together: money(i64::try_from(together(row)).ok(), &of.currency),
         share: permille(together(row), failures).map_or("–".into(), percent),
         width: format!("{}%", together(row).clamp(0, most) * 100 / most),
-        href: cases_href(&view.of, &[("reason", &row.key)]),
+        href: cases_href(
+            &view.of,
+            &[("currency", &of.currency), ("bucket", "failures"), ("reason", &row.key)],
+        ),
     });
     let losing = of.losing.iter().take(SHOWN).map(|row| Losing {
         row,
@@ -172,7 +176,12 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
     let left_out = |tile: Tile| {
         if unit.leaves_out { tile.note("not of customers with money in several currencies") } else { tile }
     };
+    let behind = |figure| {
+        let asked = Asked { figure, currency: Some(code.into()), ..Asked::of(view.of.clone()) };
+        Some(format!("/cases?{}", asked.query()))
+    };
     let mut cost = tile("cost", |of| Some(of.row.cost_nanos), Better::Neither);
+    cost.href = behind("cost");
     if now.row.unknown_cost_attempts > 0 {
         cost = cost.note(format!("unknown for {} attempts", grouped(&now.row.unknown_cost_attempts)));
     }
@@ -217,7 +226,8 @@ fn tiles(of: &InCurrency, counted: &Counted, view: &View) -> Vec<Tile> {
             accrual.note(format!("too few: {pending} pending, and fewer than 30 decided at a price"))
         }
     };
-    let revenue = tile("revenue", |of| Some(of.row.revenue_nanos), Better::More);
+    let mut revenue = tile("revenue", |of| Some(of.row.revenue_nanos), Better::More);
+    revenue.href = behind("revenue");
     let mut tiles = vec![revenue, cost, failure, margin, loaded, profit, accrual];
     if counted.success.is_none_or(|rate| rate.is_of_few()) {
         for tile in &mut tiles[4..6] {

@@ -7,7 +7,7 @@ mod sources;
 
 use super::*;
 use crate::behind::Asked;
-use crate::{FailureCost, Rate, Row};
+use crate::{Beside, Compare, FailureCost, Rate, Row, Unit};
 use std::collections::BTreeMap;
 use std::path::Path;
 use verdict_domain::contract::{BillTo, StripeTerms};
@@ -47,7 +47,11 @@ fn report(by: &str, rows: Vec<Row>, totals: Vec<Row>) -> FailureCost {
 fn filter(by: &str, customer: Option<&str>) -> Filter {
     let (from, to) = (parse_day("2026-10-01").unwrap(), parse_day("2026-11-01").unwrap());
     let of = Slice { from, to, customer: customer.map(str::to_string), ..Slice::default() };
-    Filter { of, by: by.into(), is_shared: false, sort: None }
+    Filter { of, by: by.into(), is_shared: false, sort: None, compare: Compare::Nothing }
+}
+
+fn alone(report: &FailureCost) -> Beside {
+    report.clone().into()
 }
 
 /// A lost case.
@@ -59,6 +63,7 @@ fn behind(case: &str) -> CaseBehind {
         day: 20_730,
         figures: BTreeMap::from([("USD".to_string(), figures)]),
         whole_cost_nanos: 2_000_000_000,
+        last_charge_at: None,
     }
 }
 
@@ -66,7 +71,7 @@ fn page_of_cases(case: &str, figure: &'static str, after: Option<&str>) -> Strin
     let of = filter("customer", Some(case)).of;
     let asked = Asked { figure, reason: Some(case.into()), ..Asked::of(of) };
     let cases = [behind(case), behind("T-1")];
-    let total = Total { figures: cases[0].figures.clone(), cases: Some(2) };
+    let total = Total { figures: cases[0].figures.clone(), of_no_case: BTreeMap::new(), cases: Some(2) };
     cases_behind(&asked, &total, &cases, after, false).unwrap()
 }
 
@@ -99,10 +104,75 @@ fn a_shared_report_leads_nowhere() {
     };
     let all = report("customer", vec![row.clone()], vec![Row { key: "total".into(), ..row }]);
     let shared = Filter { is_shared: true, ..filter("customer", None) };
-    let html = failure_cost(&all, &all, &all, &[], &[], &shared).unwrap();
+    let html = failure_cost(&alone(&all), &all, &all, &[], &[], &shared).unwrap();
     let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(links, ["/style.css", "#main"], "{html}");
     assert!(!html.contains("<form") && !html.contains("<script"));
+}
+
+#[test]
+fn failure_cost_stands_beside_itself_in_other_days() {
+    let row = |key: &str, lost_nanos, confirmed| Row {
+        key: key.into(),
+        currency: "USD".into(),
+        attempts: 2,
+        lost_nanos,
+        cost_nanos: lost_nanos,
+        confirmed,
+        success: Rate::of(confirmed, 10),
+        ..Row::default()
+    };
+    let now = report("agent", vec![row("a", 3_000_000_000, 8)], vec![row("total", 3_000_000_000, 8)]);
+    let before = FailureCost {
+        from: "2026-01-01".into(),
+        to: "2026-02-01".into(),
+        ..report("agent", vec![row("a", 2_000_000_000, 9)], vec![row("total", 2_000_000_000, 9)])
+    };
+    let both = Beside { now: now.clone(), before: Some(before) };
+    let asked = Filter { compare: Compare::Days(20_454, 20_485), ..filter("agent", None) };
+    let html = failure_cost(&both, &now, &now, &[], &[], &asked).unwrap();
+    for text in [
+        "compared with 2026-01-01 to 2026-02-01;",
+        r#"<small class="worse">up 1.0000 (+50.0 %), worse</small>"#,
+        r#"<small class="worse">down 1 (−11.1 %), worse</small>"#,
+        r#"<small class="worse">down 10.0 points, worse</small>"#,
+        r#"<dd class="note worse">up 1.0000 (+50.0 %), worse</dd>"#,
+        r#"name="compare_from" value="2026-01-01""#,
+        "&#38;compare_from=2026-01-01&#38;compare_to=2026-02-01&#38;by=agent&amp;format=xlsx",
+        r#"<option value="days" selected>"#,
+    ] {
+        assert!(html.contains(text), "{text}\n{html}");
+    }
+    let html = failure_cost(&alone(&now), &now, &now, &[], &[], &filter("agent", None)).unwrap();
+    assert!(!html.contains("worse") && !html.contains("unchanged") && html.contains("compare=none"));
+}
+
+#[test]
+fn revenue_says_what_of_it_is_of_no_case() {
+    let of = filter("customer", None).of;
+    let asked = Asked { figure: "revenue", ..Asked::of(of) };
+    let revenue = |revenue_nanos| Figures { revenue_nanos, ..Figures::default() };
+    let case = CaseBehind {
+        figures: BTreeMap::from([("USD".to_string(), revenue(990_000_000))]),
+        last_charge_at: Some(7),
+        ..behind("T-1")
+    };
+    assert_eq!(case.place(asked.order).rank, 7);
+    let total = Total {
+        figures: BTreeMap::from([("USD".to_string(), revenue(-1_500_000_000))]),
+        of_no_case: BTreeMap::from([("USD".to_string(), -2_490_000_000)]),
+        cases: Some(1),
+    };
+    let html = cases_behind(&asked, &total, &[case], None, true).unwrap();
+    for text in [
+        "<strong>-1.50</strong></td><td>0.99</td><td>-2.49</td></tr>",
+        "what is of cases: 1 of them",
+        r#"it stands on <a href="/invoices">the invoices</a>"#,
+        "<td><strong>0.99</strong></td>",
+    ] {
+        assert!(html.contains(text), "{text}\n{html}");
+    }
+    assert!(!html.contains("cost unknown") && html.contains("<option selected>revenue</option>"));
 }
 
 #[test]
@@ -134,7 +204,7 @@ fn message_escapes() {
 fn failure_cost_without_data() {
     for by in ["customer", "agent", "model", "reason", "day"] {
         let none = report(by, Vec::new(), Vec::new());
-        let html = failure_cost(&none, &none, &none, &[], &[], &filter(by, None)).unwrap();
+        let html = failure_cost(&alone(&none), &none, &none, &[], &[], &filter(by, None)).unwrap();
         assert!(html.contains("No attempts, outcomes or charges in these days."));
         assert!(html.contains(&format!("<option selected>{by}</option>")));
         assert!(!html.contains("<svg") && !html.contains("<table"));
@@ -154,9 +224,15 @@ fn failure_cost_escapes_and_encodes() {
         model: HOSTILE.into(),
         attempts: 1,
     };
-    let html =
-        failure_cost(&rows, &days, &rows, &[unknown], &[behind(HOSTILE)], &filter("model", Some(HOSTILE)))
-            .unwrap();
+    let html = failure_cost(
+        &alone(&rows),
+        &days,
+        &rows,
+        &[unknown],
+        &[behind(HOSTILE)],
+        &filter("model", Some(HOSTILE)),
+    )
+    .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<svg"));
     assert!(html.contains("&#38;customer=%3Cscript%3Ealert%28%221%22%29%3C%2Fscript%3E%27%20onclick%3D%27x%27%20%26%20&#38;by=model&amp;format=csv"));
@@ -175,21 +251,22 @@ fn failure_cost_shows_each_currency_by_itself() {
         pending_nanos: 0,
         cost_nanos: 1_500_000_001,
         cost_per_resolution_nanos: Some(500_000_000),
+        one_currency: Unit { leaves_out: true, ..Unit::default() },
         ..Row::default()
     };
     let euros =
         Row { currency: "EUR".into(), key: "total".into(), revenue_nanos: -2_500_000_000, ..Row::default() };
     let uncovered = Row { currency: "XXX".into(), key: "total".into(), confirmed: 3, ..Row::default() };
     let all = report("customer", vec![dollars.clone()], vec![euros, dollars, uncovered]);
-    let html = failure_cost(&all, &all, &all, &[], &[], &filter("customer", None)).unwrap();
+    let html = failure_cost(&alone(&all), &all, &all, &[], &[], &filter("customer", None)).unwrap();
     for text in [
         "Cost unknown for 12 attempts: not in the sums.",
         "33.3 % of cost",
         ">1.000000001</a></span>",
         ">1.500000001</a></strong>",
-        r#"<dd class="figure negative"><a href="/invoices">-2.5000</a> <small>EUR</small></dd>"#,
+        r#"<dd class="figure negative"><a href="/cases?from=2026-10-01&#38;to=2026-11-01&#38;currency=EUR&#38;bucket=revenue&#38;sort=-day">-2.5000</a> <small>EUR</small></dd>"#,
         "<h2>no contract</h2>",
-        "money is in more than one currency",
+        "without customers with money in more than one currency: revenue 0.0000, cost 1.5000",
     ] {
         assert!(html.contains(text), "{text}\n{html}");
     }
@@ -216,7 +293,7 @@ fn failure_cost_survives_the_greatest_sums() {
     };
     for nanos in [i64::MIN, -1, 0, 1, i64::MAX] {
         let all = report("day", vec![row("2026-10-01", nanos)], vec![row("total", nanos)]);
-        failure_cost(&all, &all, &all, &[], &[], &filter("day", None)).unwrap();
+        failure_cost(&alone(&all), &all, &all, &[], &[], &filter("day", None)).unwrap();
     }
 }
 
@@ -402,7 +479,7 @@ fn sample() -> Vec<(String, String)> {
     ];
     for by in ["customer", "agent", "model", "reason", "day"] {
         let html = failure_cost(
-            &month(by),
+            &alone(&month(by)),
             &trend,
             &reasons,
             &unknown,
@@ -413,7 +490,8 @@ fn sample() -> Vec<(String, String)> {
         pages.push((format!("failure_cost_by_{by}"), html));
     }
     let none = report("customer", Vec::new(), Vec::new());
-    let html = failure_cost(&none, &none, &none, &[], &[], &filter("customer", Some("nobody"))).unwrap();
+    let html =
+        failure_cost(&alone(&none), &none, &none, &[], &[], &filter("customer", Some("nobody"))).unwrap();
     pages.push(("failure_cost_empty".to_string(), html));
 
     let mut charges: Vec<Charge> = (0..40_i64)

@@ -43,7 +43,18 @@ fn span(text: &str) -> Result<Span, String> {
 pub(super) async fn link(config: &Config, store: &Store, command: Link) -> Outcome {
     let Link { report, from, to, by, of, format, expires } = command;
     let Of { customer, agent, provider, model, action } = of;
-    let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, sort: None };
+    let params = ReportParams {
+        from,
+        to,
+        by,
+        customer,
+        agent,
+        provider,
+        model,
+        action,
+        format,
+        ..ReportParams::default()
+    };
     let (key, now) = (link_key(config)?, cases::now(store).await?);
     let set = (key.as_ref(), config.public_url.as_deref());
     let link = make_report_link(store, set, (&report, params), expires, now).await??;

@@ -13,7 +13,7 @@ use verdict_domain::economics::Figures;
 use verdict_domain::time::{Timestamp, day_text};
 use verdict_reports::{Asked, CASES_HEADING, cases_csv};
 use verdict_store::cases::CaseKey;
-use verdict_store::figures::{self, CaseBehind, Place, Slice, Total};
+use verdict_store::figures::{self, CaseBehind, Order, Place, Slice, Total};
 use verdict_store::{Store, StoreError};
 
 /// The most cases on a page.
@@ -45,11 +45,12 @@ pub(crate) struct BehindParams {
     /// In this currency only.
     pub currency: Option<String>,
     /// The figure: `cost` (default), `failures` (lost and retry), `won`, `retry`, `free`, `lost`, `pending`, `decided`,
-    /// `confirmed`, `assumed`, `failed` or `void`.
+    /// `confirmed`, `assumed`, `failed`, `void` or `revenue`.
     pub bucket: Option<String>,
     /// Why it failed or was lost; `-` for what did not.
     pub reason: Option<String>,
-    /// `-cost` (default): the cases that cost most first. `-day`: those with the last day.
+    /// `-cost` (default): the cases that cost most first. `-day`: those with the last day; of `revenue` the default, and the only
+    /// order: those with the last charge.
     pub sort: Option<String>,
     /// Where the page before ended: its `next`.
     pub after: Option<String>,
@@ -66,9 +67,17 @@ pub(super) fn is_of_figure(query: &str) -> bool {
 pub(crate) fn asked(params: BehindParams, now: Timestamp) -> Result<(Asked, Option<Place>), String> {
     let (from, to) = days(params.from.as_deref(), params.to.as_deref(), now)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let figure = Asked::figure(given(params.bucket).as_deref().unwrap_or("cost"))?;
+    let order = match given(params.sort) {
+        None => Asked::usual_order(figure),
+        Some(sort) => Asked::order(&sort)?,
+    };
+    if figure == "revenue" && order == Order::Cost {
+        return Err("sort: `-cost` is no order of revenue: ask for -day, the last charge first".into());
+    }
     let asked = Asked {
-        figure: Asked::figure(given(params.bucket).as_deref().unwrap_or("cost"))?,
-        order: Asked::order(given(params.sort).as_deref().unwrap_or("-cost"))?,
+        figure,
+        order,
         of: Slice {
             from,
             to,
@@ -190,6 +199,8 @@ struct PartBody {
     cost_nanos: i64,
     /// Outcomes, in a figure that counts these.
     outcomes: i64,
+    /// Charges less voids and corrections, in `revenue`: in nanos of the currency.
+    revenue_nanos: i64,
 }
 
 fn parts(figures: BTreeMap<String, Figures>) -> BTreeMap<String, PartBody> {
@@ -198,6 +209,7 @@ fn parts(figures: BTreeMap<String, Figures>) -> BTreeMap<String, PartBody> {
         unknown_cost_attempts: figures.unknown_costs,
         cost_nanos: figures.cost_nanos,
         outcomes: figures.outcomes,
+        revenue_nanos: figures.revenue_nanos,
     };
     figures.into_iter().map(|(currency, figures)| (currency, part(figures))).collect()
 }
@@ -220,8 +232,10 @@ struct CaseBehindBody {
 /// The cases behind a figure.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BehindBody {
-    /// The figure, by currency: what all its cases add up to.
+    /// The figure, by currency: what all its cases add up to, with `of_no_case_nanos`.
     total: BTreeMap<String, PartBody>,
+    /// Of `revenue`: what periods add to it beyond list prices, by currency, in nanos. It is of no case, but on invoices.
+    of_no_case_nanos: BTreeMap<String, i64>,
     /// How many cases there are; absent where they are too many to be counted.
     count: Option<u64>,
     cases: Vec<CaseBehindBody>,
@@ -240,7 +254,8 @@ impl From<Found> for BehindBody {
             whole_cost_nanos: case.whole_cost_nanos,
         };
         let cases = cases.into_iter().map(case).collect();
-        Self { total: parts(total.figures), count: total.cases, cases, next }
+        let Total { figures, of_no_case, cases: count } = total;
+        Self { total: parts(figures), of_no_case_nanos: of_no_case, count, cases, next }
     }
 }
 

@@ -3,11 +3,11 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
-use super::reports::{ReportParams, day, query};
+use super::reports::{ReportParams, compare, query};
 use actix_web::{HttpResponse, get, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use verdict_domain::time::{Timestamp, day_text};
+use verdict_domain::time::Timestamp;
 use verdict_reports::pages::check_sort;
 use verdict_reports::{Compare, Groups, Overview, StripeFee, View};
 use verdict_store::figures::GroupBy;
@@ -55,33 +55,9 @@ pub(super) fn view(params: &FigureParams, now: Timestamp) -> Result<View, String
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let sort = given(&params.sort);
     sort.as_deref().map_or(Ok(()), check_sort)?;
-    Ok(View { of, compare: compare(params)?, sort })
-}
-
-fn compare(params: &FigureParams) -> Result<Compare, String> {
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let (own_from, own_to) = (given(&params.compare_from), given(&params.compare_to));
-    let has_own = own_from.is_some() || own_to.is_some();
-    match given(&params.compare).as_deref() {
-        None | Some("days") if has_own => {
-            let missing =
-                |field: &str| format!("{field}: is missing: compare_from and compare_to go together");
-            let from = day("compare_from", own_from.as_deref())?.ok_or_else(|| missing("compare_from"))?;
-            let to = day("compare_to", own_to.as_deref())?.ok_or_else(|| missing("compare_to"))?;
-            if to <= from {
-                return Err(format!("compare_to: {} is not after {}", day_text(to), day_text(from)));
-            }
-            Ok(Compare::Days(from, to))
-        }
-        Some("days") => Err("compare: `days` needs compare_from and compare_to".into()),
-        Some(named @ ("previous" | "year" | "none")) if has_own => Err(format!(
-            "compare: `{named}` and days of your own are given: choose `days`, or empty compare_from and compare_to"
-        )),
-        None | Some("previous") => Ok(Compare::Previous),
-        Some("year") => Ok(Compare::Year),
-        Some("none") => Ok(Compare::Nothing),
-        Some(other) => Err(format!("compare: `{other}` is not previous, year, none or days")),
-    }
+    let own = (params.compare_from.as_deref(), params.compare_to.as_deref());
+    let compare = compare(params.compare.as_deref(), own.0, own.1, Compare::Previous)?;
+    Ok(View { of, compare, sort })
 }
 
 /// What a period brought and cost, beside another.
@@ -150,6 +126,7 @@ pub(super) async fn groups(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use verdict_domain::time::day_text;
 
     fn read(change: impl FnOnce(&mut FigureParams)) -> Result<View, String> {
         let mut params = FigureParams::default();

@@ -8,7 +8,7 @@ use super::figures::{FigureParams, view};
 use super::live;
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
-use super::reports::{ReportParams, query, sort};
+use super::reports::{ReportParams, compared, query, sort};
 use super::{figures, operations, read, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
@@ -17,7 +17,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Deserialize;
 use std::fmt;
 use verdict_reports::pages::{self, Filter, Said, SourceHealth};
-use verdict_reports::{Asked, Query, Sort};
+use verdict_reports::{Asked, Compare, Query, Sort};
 use verdict_store::figures::{GroupBy, cases_behind};
 use verdict_store::{
     StoreError, alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine,
@@ -239,7 +239,8 @@ async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<Re
     login?.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
     let sort = sort(&params).map_err(Problem::unprocessable)?;
-    shown_live(failure_cost_page(&door, &query, sort, false).await?)
+    let compare = compared(&params, Compare::Previous).map_err(Problem::unprocessable)?;
+    shown_live(failure_cost_page(&door, &query, compare, sort, false).await?)
 }
 
 async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<BillParams>) -> Page {
@@ -258,13 +259,14 @@ async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
 pub(super) async fn failure_cost_page(
     door: &Door,
     query: &Query,
+    compare: Compare,
     sort: Option<Sort>,
     is_shared: bool,
 ) -> Result<Result<String, pages::RenderError>, StoreError> {
     let by = |by: GroupBy| Query { by, ..query.clone() };
-    let mut report = verdict_reports::failure_cost(&door.store, query).await?;
+    let mut report = verdict_reports::beside(&door.store, query, compare).await?;
     if let Some(sort) = sort {
-        sort.apply(&mut report.rows);
+        sort.apply(&mut report.now.rows);
     }
     let trend = verdict_reports::failure_cost(&door.store, &by(GroupBy::Day)).await?;
     let reasons = verdict_reports::failure_cost(&door.store, &by(GroupBy::Reason)).await?;
@@ -277,7 +279,7 @@ pub(super) async fn failure_cost_page(
             cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
         }
     };
-    let filter = Filter { of: query.of.clone(), by: report.by.clone(), is_shared, sort };
+    let filter = Filter { of: query.of.clone(), by: report.now.by.clone(), is_shared, sort, compare };
     Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &dearest, &filter))
 }
 

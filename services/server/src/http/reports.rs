@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use verdict_domain::period;
 use verdict_domain::time::{Timestamp, day_text, parse_day};
-use verdict_reports::{FailureCost, Query, Sort, csv, group_by, xlsx};
+use verdict_reports::{Beside, Compare, Query, Sort, beside, csv, group_by, xlsx};
 use verdict_store::figures::Slice;
 use verdict_store::{StoreError, attempts};
 
@@ -35,8 +35,53 @@ pub(crate) struct ReportParams {
     /// The order of the rows: the name of one of their fields, with `-` before it for the largest first. Default: `key`. Money is
     /// compared within its currency.
     pub sort: Option<String>,
+    /// With which days to compare: `previous`, `year`, `none`, or `days`: those of compare_from and compare_to. Default: `none`; on
+    /// the page `previous`.
+    pub compare: Option<String>,
+    /// The first UTC day to compare with.
+    pub compare_from: Option<String>,
+    /// The first UTC day after.
+    pub compare_to: Option<String>,
     /// `json` (default), `csv` or `xlsx`.
     pub format: Option<String>,
+}
+
+/// Reads with which days to compare; `usual` where nothing is said. The message names the field.
+pub(crate) fn compare(
+    named: Option<&str>,
+    from: Option<&str>,
+    to: Option<&str>,
+    usual: Compare,
+) -> Result<Compare, String> {
+    let given = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(str::to_string);
+    let (own_from, own_to) = (given(from), given(to));
+    let has_own = own_from.is_some() || own_to.is_some();
+    match given(named).as_deref() {
+        None | Some("days") if has_own => {
+            let missing =
+                |field: &str| format!("{field}: is missing: compare_from and compare_to go together");
+            let from = day("compare_from", own_from.as_deref())?.ok_or_else(|| missing("compare_from"))?;
+            let to = day("compare_to", own_to.as_deref())?.ok_or_else(|| missing("compare_to"))?;
+            if to <= from {
+                return Err(format!("compare_to: {} is not after {}", day_text(to), day_text(from)));
+            }
+            Ok(Compare::Days(from, to))
+        }
+        Some("days") => Err("compare: `days` needs compare_from and compare_to".into()),
+        Some(named @ ("previous" | "year" | "none")) if has_own => Err(format!(
+            "compare: `{named}` and days of your own are given: choose `days`, or empty compare_from and compare_to"
+        )),
+        None => Ok(usual),
+        Some("previous") => Ok(Compare::Previous),
+        Some("year") => Ok(Compare::Year),
+        Some("none") => Ok(Compare::Nothing),
+        Some(other) => Err(format!("compare: `{other}` is not previous, year, none or days")),
+    }
+}
+
+/// The same of what to report.
+pub(super) fn compared(params: &ReportParams, usual: Compare) -> Result<Compare, String> {
+    compare(params.compare.as_deref(), params.compare_from.as_deref(), params.compare_to.as_deref(), usual)
 }
 
 /// Reads a span of UTC days: by default from the first of this month until tomorrow. The message names the field.
@@ -83,7 +128,7 @@ pub(super) fn day(field: &str, text: Option<&str>) -> Result<Option<i64>, String
 #[utoipa::path(
     params(ReportParams),
     responses(
-        (status = 200, body = FailureCost),
+        (status = 200, body = Beside),
         (status = 422, body = ProblemBody, content_type = "application/problem+json")
     )
 )]
@@ -96,19 +141,21 @@ pub(super) async fn failure_cost(
     caller.may(Scope::Report)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
     let sort = sort(&params).map_err(Problem::unprocessable)?;
-    let mut report = verdict_reports::failure_cost(&door.store, &query).await?;
+    let compare = compared(&params, Compare::Nothing).map_err(Problem::unprocessable)?;
+    let mut report = beside(&door.store, &query, compare).await?;
     if let Some(sort) = sort {
-        sort.apply(&mut report.rows);
+        sort.apply(&mut report.now.rows);
     }
     answer(&report, params.format.as_deref())
 }
 
 /// A report in a format.
-pub(super) fn answer(report: &FailureCost, format: Option<&str>) -> Result<HttpResponse, Problem> {
+pub(super) fn answer(report: &Beside, format: Option<&str>) -> Result<HttpResponse, Problem> {
     match format {
         None | Some("" | "json") => Ok(HttpResponse::Ok().json(report)),
         Some("csv") => {
-            let name = format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.from, report.to);
+            let name =
+                format!("attachment; filename=\"failure-cost-{}-{}.csv\"", report.now.from, report.now.to);
             let response = HttpResponse::Ok()
                 .content_type("text/csv; charset=utf-8")
                 .insert_header(("Content-Disposition", name))
@@ -116,7 +163,8 @@ pub(super) fn answer(report: &FailureCost, format: Option<&str>) -> Result<HttpR
             Ok(response)
         }
         Some("xlsx") => {
-            let name = format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.from, report.to);
+            let name =
+                format!("attachment; filename=\"failure-cost-{}-{}.xlsx\"", report.now.from, report.now.to);
             let workbook = xlsx(report).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let response = HttpResponse::Ok()
                 .content_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")

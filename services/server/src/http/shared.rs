@@ -15,6 +15,7 @@ use actix_web::{HttpResponse, ResponseError, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_domain::time::{Span, Timestamp};
+use verdict_reports::Compare;
 use verdict_reports::pages::customer_message;
 use verdict_store::StoreError;
 
@@ -85,7 +86,18 @@ pub(super) async fn make_report_link(
     let request: ReportLinkRequest = read::json(body)?;
     let ReportLinkRequest { report, from, to, by, customer, agent, provider, model, action, format, expires } =
         request;
-    let params = ReportParams { from, to, by, customer, agent, provider, model, action, format, sort: None };
+    let params = ReportParams {
+        from,
+        to,
+        by,
+        customer,
+        agent,
+        provider,
+        model,
+        action,
+        format,
+        ..ReportParams::default()
+    };
     let set = (door.sources.key(), door.public_url.as_deref());
     match make(&door.store, set, (&report, params), expires, door.clock.now()).await? {
         Ok(link) => {
@@ -130,12 +142,12 @@ async fn shown(door: &Door, token: &str) -> Result<HttpResponse, Problem> {
     let (_, params) = view(&subject).ok_or_else(unknown)?;
     let query = query(&params, now).map_err(Problem::unprocessable)?;
     if params.format.as_deref() == Some("page") {
-        let html = failure_cost_page(door, &query, None, true).await?;
+        let html = failure_cost_page(door, &query, Compare::Nothing, None, true).await?;
         let html = html.map_err(|error| StoreError::Corrupt(format!("the page cannot be shown: {error}")))?;
         return Ok(page(StatusCode::OK, html));
     }
     let report = verdict_reports::failure_cost(&door.store, &query).await?;
-    answer(&report, params.format.as_deref())
+    answer(&report.into(), params.format.as_deref())
 }
 
 fn said(status: StatusCode, title: &str, text: &str) -> HttpResponse {

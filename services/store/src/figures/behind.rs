@@ -1,5 +1,7 @@
 //! The cases behind a figure, in pages.
 
+mod charged;
+
 use super::contributions::contributions_on;
 use super::{GroupBy, Slice, sums};
 use crate::cases::{self, CaseKey};
@@ -21,7 +23,7 @@ pub struct Behind {
     pub of: Slice,
     /// ISO 4217, as the figure's.
     pub currency: Option<String>,
-    /// The buckets that it is the sum of. Revenue is not among what cases add: it is of charges.
+    /// The buckets that it is the sum of. Revenue is of charges, and stands alone: what cases add holds none.
     pub buckets: Vec<Bucket>,
     /// Why it failed or was lost, `-` for what did not.
     pub reason: Option<String>,
@@ -42,6 +44,11 @@ impl Behind {
             && is(&self.reason, &cell.reason)
     }
 
+    /// Whether it is revenue: then the cases behind it are those whose charges make it up, and come by [`Order::Day`].
+    fn is_revenue(&self) -> bool {
+        self.buckets == [Bucket::Revenue]
+    }
+
     /// The wanted buckets, of those that cases add to.
     fn buckets(&self) -> Vec<&'static str> {
         use Bucket::*;
@@ -56,14 +63,14 @@ impl Behind {
 pub enum Order {
     /// Those that cost most in all, whatever of that is in the figure; in the currency in which they cost most.
     Cost,
-    /// Those with the last day in the figure.
+    /// Those with the last day in the figure; of revenue, those with the last charge.
     Day,
 }
 
 /// Where a page ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The last case's cost in nanos, or its day.
+    /// The last case's cost in nanos, or its day; of revenue, when its last charge takes effect, in microseconds.
     pub rank: i64,
     /// The last case.
     pub case: CaseKey,
@@ -82,21 +89,24 @@ pub struct CaseBehind {
     pub figures: BTreeMap<String, Figures>,
     /// What it cost in all, in the currency in which that is most.
     pub whole_cost_nanos: i64,
+    /// Of revenue: when its last charge in the figure takes effect, in microseconds since 1970.
+    pub last_charge_at: Option<i64>,
 }
 
 impl CaseBehind {
     /// Where a page in this order ends that ends with this case.
     pub fn place(&self, order: Order) -> Place {
-        let rank = match order {
-            Order::Cost => self.whole_cost_nanos,
-            Order::Day => self.day,
+        let rank = match (self.last_charge_at, order) {
+            (Some(at), _) => at,
+            (None, Order::Cost) => self.whole_cost_nanos,
+            (None, Order::Day) => self.day,
         };
         Place { rank, case: self.key.clone() }
     }
 }
 
 /// The next cases behind a figure after a place (the first ones: `None`), at most `limit`. What they are of the figure adds
-/// up to [`behind_total`], over all pages.
+/// up to [`behind_total`], over all pages. Those behind revenue come by day, whatever order is asked for.
 pub async fn cases_behind(
     store: &Store,
     behind: &Behind,
@@ -116,6 +126,9 @@ pub async fn cases_behind_within(
     limit: u32,
     few: i64,
 ) -> Result<Vec<CaseBehind>, StoreError> {
+    if behind.is_revenue() {
+        return charged::cases(store, behind, after, limit).await;
+    }
     let buckets = behind.buckets();
     if buckets.is_empty() {
         return Ok(Vec::new());
@@ -171,7 +184,7 @@ async fn told(
         }
         let verdict = held.remove(&key).map_or_else(|| "none".into(), |case| case.verdict);
         let whole_cost_nanos = whole_cost(&contribution);
-        told.push(CaseBehind { key, verdict, day, figures, whole_cost_nanos });
+        told.push(CaseBehind { key, verdict, day, figures, whole_cost_nanos, last_charge_at: None });
     }
     Ok(told)
 }
@@ -185,12 +198,18 @@ fn overflow() -> StoreError {
 pub struct Total {
     /// The figure, by currency, from the roll-ups: as in the report that shows it.
     pub figures: BTreeMap<String, Figures>,
+    /// What of it is of no case, by currency, in nanos: by how much the price of periods differs from list prices. Of revenue alone;
+    /// the cases add up to the rest.
+    pub of_no_case: BTreeMap<String, i64>,
     /// How many cases are behind it; `None`: too many to count each time somebody looks.
     pub cases: Option<u64>,
 }
 
 /// What the cases behind a figure add up to, and how many they are.
 pub async fn behind_total(store: &Store, behind: &Behind) -> Result<Total, StoreError> {
+    if behind.is_revenue() {
+        return charged::total(store, behind).await;
+    }
     let mut figures: BTreeMap<String, Figures> = BTreeMap::new();
     for sum in sums(store, &behind.of, GroupBy::Reason).await? {
         let is_of_cases = behind.buckets().contains(&sum.bucket.as_str());
@@ -217,7 +236,7 @@ pub async fn behind_total(store: &Store, behind: &Behind) -> Result<Total, Store
             Some(count.unsigned_abs())
         }
     };
-    Ok(Total { figures, cases })
+    Ok(Total { figures, of_no_case: BTreeMap::new(), cases })
 }
 
 /// How the rows of a figure are found.

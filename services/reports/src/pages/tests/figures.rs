@@ -153,7 +153,8 @@ fn the_overview_tells_each_figure_its_change_and_where_it_is_defined() {
         "with Stripe&#39;s fee, ",
         "pending episodes; void rate ",
         r#"<a href="/overview?from=2026-10-01&#38;to=2026-11-01&#38;customer=loses-money">loses-money</a>"#,
-        r#"href="/cases?from=2026-10-01&#38;to=2026-11-01&#38;reason=handoff&#38;sort=-cost""#,
+        r#"href="/cases?from=2026-10-01&#38;to=2026-11-01&#38;currency=USD&#38;bucket=failures&#38;reason=handoff&#38;sort=-cost""#,
+        r#"href="/cases?from=2026-10-01&#38;to=2026-11-01&#38;currency=USD&#38;bucket=revenue&#38;sort=-day""#,
         r#"<a href="/customers?from=2026-10-01&#38;to=2026-11-01">Customers</a>"#,
         r#"aria-current="page">Overview</a>"#,
         "<summary>The same as a table</summary>",
@@ -179,7 +180,7 @@ fn filters_are_kept_by_all_links_and_shown_by_the_form() {
     assert_escaped(&html);
     for text in [
         "&#38;agent=triage&#38;compare_from=2026-01-01&#38;compare_to=2026-02-01\">Models</a>",
-        "&#38;agent=triage\">Failure cost</a>",
+        "&#38;agent=triage&#38;compare_from=2026-01-01&#38;compare_to=2026-02-01\">Failure cost</a>",
         r#"name="agent" value="triage""#,
         r#"name="compare_from" value="2026-01-01""#,
         r#"<details class="own" open>"#,
