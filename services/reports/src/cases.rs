@@ -8,7 +8,7 @@ use verdict_store::figures::CaseBehind;
 
 /// The first line of the CSV.
 pub const CASES_HEADING: &str =
-    "customer,case,verdict,day,currency,attempts,unknown_cost,cost,outcomes,case_cost\r\n";
+    "customer,case,verdict,day,currency,attempts,unknown_cost,cost,outcomes,revenue,case_cost\r\n";
 
 /// Rows of CSV (RFC 4180), one a case and currency: its part of the figure, and what it cost in all. Money is exact decimals.
 pub fn cases_csv(cases: &[CaseBehind]) -> String {
@@ -34,6 +34,7 @@ fn rows(cases: &[CaseBehind]) -> impl Iterator<Item = Vec<String>> {
             part.unknown_costs.to_string(),
             decimal(part.cost_nanos, 2),
             part.outcomes.to_string(),
+            decimal(part.revenue_nanos, 2),
             decimal(case.whole_cost_nanos, 2),
         ]
     };

@@ -231,24 +231,25 @@ async fn each_figure_leads_to_its_cases(name: &str, url: String) {
     what_a_page_lists_is_fetched_by_the_same_words(&service).await;
 }
 
-/// The figure of a query, added up from the rows of a CSV: attempts, of unknown cost, nanos, outcomes; and how many cases.
-fn added_up(csv: &str, currency: &str) -> ([i64; 4], usize) {
+/// The figure of a query, added up from the rows of a CSV: attempts, of unknown cost, nanos, outcomes, nanos of revenue; and how many cases.
+fn added_up(csv: &str, currency: &str) -> ([i64; 5], usize) {
     let mut lines = csv.split_terminator("\r\n");
-    let heading = "customer,case,verdict,day,currency,attempts,unknown_cost,cost,outcomes,case_cost";
+    let heading = "customer,case,verdict,day,currency,attempts,unknown_cost,cost,outcomes,revenue,case_cost";
     assert_eq!(lines.next(), Some(heading), "{csv}");
     let nanos = |text: &str| {
         let (whole, rest) = text.split_once('.').unwrap();
         let nanos: i64 = format!("{rest:0<9}").parse().unwrap();
-        whole.trim_start_matches('-').parse::<i64>().unwrap() * 1_000_000_000 + nanos
+        let sign = if text.starts_with('-') { -1 } else { 1 };
+        sign * (whole.trim_start_matches('-').parse::<i64>().unwrap() * 1_000_000_000 + nanos)
     };
-    let (mut sums, mut cases) = ([0_i64; 4], Vec::new());
+    let (mut sums, mut cases) = ([0_i64; 5], Vec::new());
     for line in lines {
         let cells: Vec<&str> = line.split(',').collect();
-        assert_eq!(cells.len(), 10, "{line}");
+        assert_eq!(cells.len(), 11, "{line}");
         cases.push((cells[0], cells[1]));
         if cells[4] == currency {
             let count = |cell: usize| cells[cell].parse::<i64>().unwrap();
-            for (sum, part) in sums.iter_mut().zip([count(5), count(6), nanos(cells[7]), count(8)]) {
+            for (sum, part) in sums.iter_mut().zip([count(5), count(6), nanos(cells[7]), count(8), nanos(cells[9])]) {
                 *sum += part;
             }
         }
@@ -266,6 +267,7 @@ async fn what_a_page_lists_is_fetched_by_the_same_words(service: &Service) {
         (format!("{days}&bucket=decided&currency=USD"), "USD"),
         (format!("{days}&bucket=cost"), "USD"),
         (format!("{days}&bucket=void&reason=-&provider=openai"), "USD"),
+        (format!("{days}&bucket=revenue&currency=USD"), "USD"),
     ] {
         let asked = service.get_json(&format!("/v1/cases?{query}")).await;
         assert_eq!(asked, service.get_json(&format!("/v1/figures/cases?{query}")).await, "{query}");
@@ -273,8 +275,12 @@ async fn what_a_page_lists_is_fetched_by_the_same_words(service: &Service) {
         assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8");
         let csv = response.text().await.unwrap();
         let (sums, cases) = added_up(&csv, currency);
-        for (sum, part) in sums.iter().zip(["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes"]) {
-            assert_eq!(*sum, asked["total"][currency][part].as_i64().unwrap_or_default(), "{query}: {part}");
+        let parts = ["attempts", "unknown_cost_attempts", "cost_nanos", "outcomes", "revenue_nanos"];
+        for (sum, part) in sums.iter().zip(parts) {
+            let of_no_case = &asked["of_no_case_nanos"][currency];
+            let of_no_case = of_no_case.as_i64().filter(|_| part == "revenue_nanos").unwrap_or_default();
+            let total = asked["total"][currency][part].as_i64().unwrap_or_default();
+            assert_eq!(*sum, total - of_no_case, "{query}: {part}");
         }
         assert_eq!(asked["count"], cases, "{query}");
 
