@@ -219,32 +219,30 @@ impl Select<'_> {
         format!("${}", self.values.len())
     }
 
-    /// Charges of the figure within these times, called `name`, with what they are of. `by_itself` (`+ 0`) keeps their time from
-    /// choosing an index.
-    fn charges_where(&mut self, name: &str, outcome: &str, by_itself: &str, (from, to): (i64, i64)) -> String {
+    /// Charges of the figure within these times, called `name`. `by_itself` (`+ 0`) keeps their time from choosing an index.
+    fn charges_where(&mut self, name: &str, by_itself: &str, (from, to): (i64, i64)) -> String {
         let (behind, of) = (self.behind, &self.behind.of);
-        let mut sql = format!("FROM charges {name}");
-        // Agent and model are the outcome's.
-        if of.agent.is_some() || of.model.is_some() {
-            sql += &format!(
-                " JOIN outcomes {outcome} ON {outcome}.customer = {name}.customer AND {outcome}.case_id = {name}.case_id \
-                 AND {outcome}.seq = {name}.seq"
-            );
-        }
         let (from, to) = (self.value(from), self.value(to));
-        sql += &format!(
-            " WHERE {name}.effective_at{by_itself} >= {from} AND {name}.effective_at{by_itself} < {to} \
+        let mut sql = format!(
+            "FROM charges {name} WHERE {name}.effective_at{by_itself} >= {from} AND {name}.effective_at{by_itself} < {to} \
              AND ({name}.free IS NULL OR {name}.free <> 'trial')"
         );
-        for (table, column, wanted) in [
-            (name, "currency", &behind.currency),
-            (name, "action", &of.action),
-            (outcome, "agent", &of.agent),
-            (outcome, "model", &of.model),
+        // Agent and model are the outcome's. Not joined: of three columns PostgreSQL expects hardly any row, and reads all.
+        let outcome = |column: &str| {
+            format!(
+                "(SELECT o.{column} FROM outcomes o WHERE o.customer = {name}.customer AND o.case_id = {name}.case_id \
+                 AND o.seq = {name}.seq)"
+            )
+        };
+        for (column, wanted) in [
+            (format!("{name}.currency"), &behind.currency),
+            (format!("{name}.action"), &of.action),
+            (outcome("agent"), &of.agent),
+            (outcome("model"), &of.model),
         ] {
             if let Some(wanted) = wanted {
                 let wanted = self.value(wanted.as_str());
-                sql += &format!(" AND {table}.{column} = {wanted}");
+                sql += &format!(" AND {column} = {wanted}");
             }
         }
         sql
@@ -255,7 +253,7 @@ impl Select<'_> {
         let parts: Vec<String> = (stretches.iter().enumerate())
             .map(|(nth, stretch)| {
                 let times = (micros(stretch.from), micros(stretch.to).min(end));
-                let mut from = self.charges_where("c", "o", "", times);
+                let mut from = self.charges_where("c", "", times);
                 if let Some(customer) = &stretch.customer {
                     let customer = self.value(customer.as_str());
                     from += &format!(" AND c.customer = {customer}");
@@ -276,13 +274,13 @@ impl Select<'_> {
             format!(" AND (c.effective_at, c.customer, c.case_id) < ({rank}, {customer}, {case})")
         });
         let of = &self.behind.of;
-        let later = self.charges_where("l", "k", " + 0", (micros(of.from), micros(of.to)));
+        let later = self.charges_where("l", " + 0", (micros(of.from), micros(of.to)));
         let limit = self.value(i64::from(limit));
         let in_order = format!("ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT {limit}");
         let each = self.of_each(stretches, end, |from| {
             format!(
-                "SELECT DISTINCT c.effective_at, c.customer, c.case_id {from}{after} AND NOT EXISTS (SELECT 1 {later} \
-                 AND l.customer = c.customer AND l.case_id = c.case_id AND l.effective_at + 0 > c.effective_at) {in_order}"
+                "SELECT DISTINCT c.effective_at, c.customer, c.case_id {from}{after} AND c.effective_at = (SELECT MAX(l.effective_at + 0) {later} \
+                 AND l.customer = c.customer AND l.case_id = c.case_id) {in_order}"
             )
         });
         format!("{each} {in_order}")
