@@ -8,7 +8,7 @@
 //! Invariants:
 //! - One door or the other, it is the same code: [`decode`], then [`record`].
 //! - One bad event never stops its neighbours; what the queue brought and cannot be recorded is parked
-//!   with its raw bytes.
+//!   with its raw bytes. Of what telemetry brought the newest is kept, within bounds, and what goes is counted.
 //! - A cost is frozen when the attempt is recorded, with what priced it; an unknown one stays unknown. What it is under another
 //!   book is posted beside it, as a difference ([`reprice`]).
 //! - Prices are integers. A book, once it is stored, never changes; another one counts only after its activation.
