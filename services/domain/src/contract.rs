@@ -215,7 +215,8 @@ impl Price {
     pub(crate) fn may_be_nothing(&self, win: WinKind) -> bool {
         let is_zero = |amount: &str| money::parse_nanos(amount) == Ok(0);
         if self.share.is_some() {
-            return self.at_least.as_deref().is_none_or(is_zero) || self.at_most.as_deref().is_some_and(is_zero);
+            return self.at_least.as_deref().is_none_or(is_zero)
+                || self.at_most.as_deref().is_some_and(is_zero);
         }
         let (amount, tiers) = self.of(win);
         let is_free = |tier: &Tier| is_zero(&tier.amount) && tier.flat.as_deref().is_none_or(is_zero);

@@ -344,7 +344,7 @@ impl Bill<'_> {
         let nanos = share(total, money::parse_nanos(discount)?, HUNDRED)?;
         if nanos != 0 {
             let why = format!("{discount} % of {}", self.shown(total));
-            self.push(Item::Discount, 1, -nanos, why);
+            self.push(Item::Discount, 1, nanos.checked_neg().ok_or(MoneyError::Overflow)?, why);
         }
         Ok(())
     }

@@ -126,7 +126,9 @@ pub fn reached(contract: &Contract, part: Part, spent: Spent) -> Result<Vec<Reac
         let limit = part.prorate(money::parse_nanos(limit)?)?;
         let figure = if bound == Bound::Budget { spent.total } else { spent.outcomes };
         for percent in &contract.alert_at {
-            if figure > 0 && figure >= share(limit, money::parse_nanos(percent)?, HUNDRED)? {
+            // A share that does not fit is more than any figure.
+            let at = share(limit, money::parse_nanos(percent)?, HUNDRED).ok();
+            if figure > 0 && at.is_some_and(|at| figure >= at) {
                 let of = |nanos| Money { nanos, currency: contract.currency };
                 reached.push(Reached {
                     bound,
@@ -227,6 +229,22 @@ mod tests {
         let budget = Contract { budget: text("34"), soft_cap: None, minimum: None, ..contract.clone() };
         assert_eq!(names(&budget, 100, third)?, ["cap 50", "cap 120.5", "budget 50"]);
         assert_eq!(names(&contract, 45, third)?.get(1).map(String::as_str), Some("cap 120.5"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_share_beyond_all_money_is_never_reached_and_the_others_are() -> Result<(), MoneyError> {
+        let contract = Contract {
+            minimum: None,
+            cap: None,
+            soft_cap: None,
+            budget: Some("1000000000".into()),
+            alert_at: vec!["100".into(), "1000".into()],
+            ..contract()
+        };
+        let spent = Spent { outcomes: 0, total: 1_000_000_000 * money::NANOS_PER_UNIT };
+        let reached = reached(&contract, Part::WHOLE, spent)?;
+        assert_eq!(reached.iter().map(|one| one.percent.as_str()).collect::<Vec<_>>(), ["100"]);
         Ok(())
     }
 

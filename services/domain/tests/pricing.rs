@@ -131,6 +131,30 @@ fn shown(draft: &Draft) -> Vec<String> {
 }
 
 #[test]
+fn fees_that_no_bill_has_room_for_are_refused() {
+    let fees = |quantity: i64, more: Value| {
+        let fees = json!([{ "name": "Seats", "amount": "1000000", "quantity": quantity }, more]);
+        let contract = json!({
+            "customer": "acme", "version": 1, "effective_from": "2026-09-01T00:00:00Z", "currency": "USD",
+            "bill_to": { "name": "Acme GmbH", "email": "billing@acme.example" }, "fees": fees,
+            "prices": [{ "action": ACTION, "amount": "1" }],
+        });
+        serde_json::from_value::<Contract>(contract).unwrap()
+    };
+    let small = json!({ "name": "Support", "amount": "1" });
+    let most = fees(999, json!({ "name": "Support", "amount": "1000000" }));
+    most.check().unwrap();
+    let lines = price(&most, &Counts::default(), Part::WHOLE).unwrap();
+    assert_eq!(lines.iter().map(|line| line.amount.nanos).sum::<i64>(), 1_000_000_000_000_000_000);
+    // Two of these would be 2 x 10^21 nanos, and the period could never be closed.
+    for (contract, field) in
+        [(fees(1_000_000, small.clone()), "fees[0].quantity"), (fees(1_000, small), "fees[1].quantity")]
+    {
+        assert_eq!(contract.check().unwrap_err().field, field);
+    }
+}
+
+#[test]
 fn by_the_resolution() {
     // 1: Intercom's Fin, assumed like confirmed: (60 + 40) x 0.99 = 99; 60/100 of it are 59.40.
     let fin = one_price(&json!({ "amount": "0.99" }));

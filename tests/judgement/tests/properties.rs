@@ -34,7 +34,11 @@ fn all_billed<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<String> {
 /// Says of each episode, at random, that it is free or not.
 fn random_free(random: &mut Xoshiro256PlusPlus) -> impl Fn(&Episode) -> Option<Free> + use<> {
     let marks: Vec<Option<Free>> = (0..8)
-        .map(|_| *[None, Some(Free::Included), Some(Free::Cap), Some(Free::Trial), Some(Free::ZeroPrice)].choose(random).unwrap())
+        .map(|_| {
+            *[None, Some(Free::Included), Some(Free::Cap), Some(Free::Trial), Some(Free::ZeroPrice)]
+                .choose(random)
+                .unwrap()
+        })
         .collect();
     move |episode| marks[episode.facts.start % marks.len()]
 }

@@ -105,7 +105,9 @@ async fn a_case_is_explained_at_every_door_from_its_delivery_to_its_invoice() {
 
         // The same by the command line and on the pages.
         let text = service.command(&["explain", "acme", "a-1"]);
-        for part in [sentence, "model cost unknown", "[signed]", "margin 0.98", "at most", &invoice] {
+        for part in
+            [sentence, "model cost unknown", "[signed]", "margin at list prices 0.98", "at most", &invoice]
+        {
             assert!(text.contains(part), "{part}\n{text}");
         }
         let same: Value =
@@ -370,7 +372,9 @@ async fn what_is_handed_to_the_customer_can_be_counted_again_by_the_customer() {
         let (output, told) = recount(&target, &["--rule", &rule]);
         assert!(output.status.success(), "{told}");
         assert!(
-            told.contains("Billed 2.47 USD; under the other rule it would be 0.99 USD (-1.48 USD)."),
+            told.contains(
+                "Billed 2.47 USD at list prices; under the other rule it would be 0.99 USD (-1.48 USD)."
+            ),
             "{told}"
         );
         assert!(told.contains("`by-api`") && told.contains("never confirmed"), "{told}");

@@ -132,7 +132,7 @@ const OUTCOMES: [&str; 19] = [
     "position",
     "link",
 ];
-const CHARGES: [&str; 16] = [
+const CHARGES: [&str; 17] = [
     "customer",
     "case",
     "seq",
@@ -147,6 +147,7 @@ const CHARGES: [&str; 16] = [
     "origin_at",
     "rated_at",
     "invoice",
+    "nothing_to_bill",
     "position",
     "link",
 ];
@@ -158,6 +159,7 @@ fn in_table(kind: &str, columns: &[&'static str]) -> Vec<&'static str> {
         ("outcomes", "entry") => "kind",
         ("outcomes" | "charges", "kind") => "win",
         (_, "invoice") => "invoice_id",
+        (_, "nothing_to_bill") => "(CASE WHEN invoice_id NOT IN (SELECT id FROM invoices) THEN 1 ELSE 0 END)",
         (_, name) => name,
     };
     columns.iter().map(stored).collect()
@@ -227,7 +229,7 @@ async fn every_row_is_exported(name: &str, url: String) {
                 name if name.ends_with("_at") => "INT64 Timestamp",
                 "seq" | "sign" | "score" | "position" | "reverses" | "contract_version" => "INT64 ",
                 name if name.ends_with("_nanos") || name.ends_with("_tokens") => "INT64 ",
-                "usage_estimated" => "BOOLEAN",
+                "usage_estimated" | "nothing_to_bill" => "BOOLEAN",
                 _ => "BYTE_ARRAY String",
             };
             assert!(said.starts_with(expected), "{kind}: {name} is {said}");

@@ -139,6 +139,23 @@ async fn included_and_capped_outcomes_are_free_on_postgres() {
         .await;
 }
 
+/// Who pays for confirmed outcomes only gets the assumed ones for nothing.
+#[tokio::test]
+async fn what_costs_nothing_is_free() {
+    let service = start_on("free-zero", &fresh_sqlite(&folder("free-zero"))).await;
+    service.post("/v1/contracts", &with(&contract("acme"), "/prices/0/assumed_amount", json!("0.00"))).await;
+    confirmed(&service, "c-0", "c-0", START + HOUR).await;
+    tried(&service, "a-1", "c-1", START + HOUR, "answered").await;
+    service.move_clock(START + 6 * DAY).await;
+    let (reasons, [won, lost, retries, revenue]) = figures(&service).await;
+    assert_eq!(reasons, free(&[("zero_price", 1)]));
+    assert_eq!([won, lost, retries, revenue], [1, 0, 0, 990_000_000]);
+    let (mark, sentence) = why(&service, "c-1").await;
+    assert_eq!(mark.as_deref(), Some("zero_price"));
+    assert!(sentence.ends_with("; its price is 0, so it is free."), "{sentence}");
+    agrees(&service);
+}
+
 async fn a_trial_is_free_and_no_revenue(url: &str, name: &str) {
     let service = start_on(name, url).await;
     service.post("/v1/contracts", &with(&contract("acme"), "/shadow", json!(true))).await;

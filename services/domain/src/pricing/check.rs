@@ -7,6 +7,9 @@ use crate::money;
 /// The most that one thing may cost.
 const MILLION: i64 = 1_000_000 * money::NANOS_PER_UNIT;
 
+/// The most that the bounds of a period, and its fees together, may come to: so that a bill has room for them.
+const BILLION: i64 = 1_000_000_000 * money::NANOS_PER_UNIT;
+
 /// Checks what the types of a contract's prices cannot.
 pub(crate) fn check(contract: &Contract) -> Result<(), ContractError> {
     let fault = |field: String, problem: &str| ContractError { field, problem: problem.into() };
@@ -67,6 +70,7 @@ pub(crate) fn check(contract: &Contract) -> Result<(), ContractError> {
             }
         }
     }
+    let mut fees = 0_i128;
     for (nth, fee) in contract.fees.iter().enumerate() {
         let field = |name: &str| format!("fees[{nth}].{name}");
         if !(1..=128).contains(&fee.name.chars().count()) || fee.name.contains(char::is_control) {
@@ -75,9 +79,16 @@ pub(crate) fn check(contract: &Contract) -> Result<(), ContractError> {
         if contract.fees[..nth].iter().any(|other| other.name == fee.name) {
             return Err(fault(field("name"), "is there already"));
         }
-        amount(field("amount"), &fee.amount, MILLION)?;
+        let nanos = amount(field("amount"), &fee.amount, MILLION)?;
         if !(1..=1_000_000).contains(&fee.quantity) {
             return Err(fault(field("quantity"), "must be from 1 to 1,000,000"));
+        }
+        fees += i128::from(nanos) * i128::from(fee.quantity);
+        if fees > i128::from(BILLION) {
+            return Err(fault(
+                field("quantity"),
+                "is too many: the fees of a period come to at most 1,000,000,000",
+            ));
         }
     }
     check_usage(contract, &amount)?;
@@ -94,9 +105,8 @@ pub(crate) fn check(contract: &Contract) -> Result<(), ContractError> {
             amount(name.into(), percent, HUNDRED)?;
         }
     }
-    let most = 1_000_000_000 * money::NANOS_PER_UNIT;
     let bound = |name: &str, given: &Option<String>| {
-        given.as_ref().map(|given| amount(name.into(), given, most)).transpose()
+        given.as_ref().map(|given| amount(name.into(), given, BILLION)).transpose()
     };
     bound("soft_cap", &contract.soft_cap)?;
     bound("budget", &contract.budget)?;

@@ -54,7 +54,8 @@ pub fn may_be_free(versions: &[Contract]) -> bool {
 /// The same, in periods that are no trials.
 pub fn has_free(versions: &[Contract]) -> bool {
     let is_free = |price: &Price| {
-        price.included > 0 || [WinKind::Confirmed, WinKind::Assumed].iter().any(|win| price.may_be_nothing(*win))
+        price.included > 0
+            || [WinKind::Confirmed, WinKind::Assumed].iter().any(|win| price.may_be_nothing(*win))
     };
     versions.iter().any(|version| version.cap.is_some() || version.prices.iter().any(is_free))
 }
