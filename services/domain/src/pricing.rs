@@ -11,7 +11,7 @@ mod item;
 mod ladder;
 mod usage;
 
-pub use allotment::{Allotment, Changed};
+pub use allotment::{Allotment, Changed, FreeOnes};
 pub(crate) use check::check;
 pub use credits::{Grant, draw};
 pub use free::{Free, Standing, free, has_free, may_be_free};

@@ -168,10 +168,11 @@ fn changes_lead_where_a_look_at_all_does() {
                         }
                     }
                 }
-                if let Some(same) = left.first() {
-                    if random.below(5) == 0 && !changed.iter().any(|one| one.outcome.case == same.case) {
-                        changed.push(Changed { outcome: same.clone(), stands: true, by: 0 });
-                    }
+                if let Some(same) = left.first()
+                    && random.below(5) == 0
+                    && !changed.iter().any(|one| one.outcome.case == same.case)
+                {
+                    changed.push(Changed { outcome: same.clone(), stands: true, by: 0 });
                 }
                 followed.change(&changed);
             }

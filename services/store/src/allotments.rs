@@ -259,6 +259,9 @@ pub async fn charges(tx: &Tx, customer: &str, of: &ToAllot) -> Result<Vec<Marked
     }
 }
 
+/// The rows of a case that are priced: what is read of each, which row it takes back, its sign.
+type Ledger = BTreeMap<i64, (QueryResult, Option<i64>, i64)>;
+
 /// The charges of which these rows are, or which they take back; and the sum of what the rows are of each: 1 a charge, -1 what takes
 /// one back.
 pub async fn charges_of(tx: &Tx, customer: &str, rows: &Rows) -> Result<Vec<(Marked, i64)>, StoreError> {
@@ -267,7 +270,7 @@ pub async fn charges_of(tx: &Tx, customer: &str, rows: &Rows) -> Result<Vec<(Mar
          JOIN charges c ON c.customer = keys.customer AND c.case_id = keys.key \
          JOIN outcomes o ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq"
     );
-    let mut by_case: BTreeMap<String, BTreeMap<i64, (QueryResult, Option<i64>, i64)>> = BTreeMap::new();
+    let mut by_case: BTreeMap<String, Ledger> = BTreeMap::new();
     let keys = rows.keys().map(|case| (customer, case.as_str()));
     for row in bulk::select_by_keys(&tx.tx, keys, &select).await? {
         let (case, seq): (String, i64) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
@@ -298,7 +301,7 @@ pub async fn charges_of(tx: &Tx, customer: &str, rows: &Rows) -> Result<Vec<(Mar
 }
 
 /// Whether a row of a case's ledger stands: nothing that stands takes it back.
-fn stands(ledger: &BTreeMap<i64, (QueryResult, Option<i64>, i64)>, seq: i64) -> bool {
+fn stands(ledger: &Ledger, seq: i64) -> bool {
     // What takes back is posted after what it takes back, so this ends.
     let mut later = ledger.range(seq.saturating_add(1)..);
     !later.any(|(by, (_, reverses, _))| *reverses == Some(seq) && stands(ledger, *by))

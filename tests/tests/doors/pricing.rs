@@ -144,8 +144,8 @@ async fn a_month_with_nothing_to_bill_names_no_invoice(url: &str, name: &str) {
     assert_eq!(text.matches("nothing to bill in its period").count(), 3, "{text}");
     let days = ["--from", "2026-10-01", "--to", "2026-12-01"];
     let file = folder(&format!("{name}-exported"));
-    std::fs::create_dir_all(&file).unwrap();
     let (cases, facts) = (file.join("cases.jsonl"), file.join("facts"));
+    std::fs::create_dir_all(&facts).unwrap();
     service.command(
         &[&["export", "cases", "--customer", "acme", "--out", cases.to_str().unwrap()], &days[..]].concat(),
     );

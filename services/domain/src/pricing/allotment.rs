@@ -59,6 +59,9 @@ pub struct Changed {
     pub by: i64,
 }
 
+/// Which of the outcomes are free, place by place.
+pub type FreeOnes = Vec<Option<Free>>;
+
 impl Allotment {
     /// What [`super::free`] said of all outcomes that stand in a period, place by place.
     pub fn of(outcomes: &[Standing], free: &[Option<Free>]) -> Result<Self, MoneyError> {
@@ -85,7 +88,7 @@ impl Allotment {
         versions: &[Contract],
         period: Period,
         changed: &[Changed],
-    ) -> Result<Option<(Self, Vec<Option<Free>>)>, MoneyError> {
+    ) -> Result<Option<(Self, FreeOnes)>, MoneyError> {
         let mut said = self.clone();
         for (contract, part) in parts(versions, period) {
             let is_own = |one: &&Changed| one.outcome.contract_version == contract.version && one.by != 0;

@@ -14,8 +14,8 @@ use verdict_domain::time::MICROS_PER_DAY;
 
 /// Where more charges would have to be looked at, cases are not counted.
 const COUNTED: i64 = 1_000;
-/// What is narrowed down to an agent, a model or an action may be a few charges among very many: on so many days at most, or of so
-/// many customers, theirs alone are read.
+/// What is narrowed down to an agent, a model or an action may be a few charges among very many: of so many customers at most,
+/// theirs alone are read.
 const FEW: usize = 8;
 
 /// The next cases after a place, those with the last charge first.
@@ -28,12 +28,12 @@ pub(super) async fn cases(
     if !is_of_charges(behind) {
         return Ok(Vec::new());
     }
-    let stretches = stretches(store, behind).await?;
-    if stretches.is_empty() {
+    let customers = customers(store, behind).await?;
+    if customers.is_empty() {
         return Ok(Vec::new());
     }
     let mut select = Select { values: Vec::new(), behind };
-    let sql = select.page(&stretches, after, limit);
+    let sql = select.page(&customers, after, limit);
     let snapshot = store.snapshot().await?;
     let mut found: Vec<(i64, CaseKey)> = Vec::new();
     for row in all(&snapshot.tx, &sql, select.values).await? {
@@ -128,61 +128,35 @@ async fn beyond_list(store: &Store, of: &Slice) -> Result<BTreeMap<String, i64>,
 
 /// How many cases; `None`: too many charges to look at each time.
 async fn count(store: &Store, behind: &Behind) -> Result<Option<u64>, StoreError> {
-    let stretches = stretches(store, behind).await?;
-    if stretches.is_empty() {
+    let customers = customers(store, behind).await?;
+    if customers.is_empty() {
         return Ok(Some(0));
     }
     let mut select = Select { values: Vec::new(), behind };
-    let sql = select.count(&stretches);
+    let sql = select.count(&customers);
     let rows = all(&store.db, &sql, select.values).await?;
     let Some(row) = rows.first() else { return Ok(Some(0)) };
     let (charges, cases): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
     Ok((charges <= COUNTED).then_some(cases.unsigned_abs()))
 }
 
-/// A stretch of charges that an index has in their order.
-struct Stretch {
-    /// Of this customer, or of all.
-    customer: Option<String>,
-    from: i64,
-    to: i64,
-}
-
-/// Where the charges of the figure are: all of its days and customers, or those that the roll-ups know something of, where these
-/// are few.
-async fn stretches(store: &Store, behind: &Behind) -> Result<Vec<Stretch>, StoreError> {
+/// Whose charges are read, one after the other; `None`: those of all.
+async fn customers(store: &Store, behind: &Behind) -> Result<Vec<Option<String>>, StoreError> {
     let of = &behind.of;
-    let (mut days, mut customers) = (vec![(of.from, of.to)], vec![of.customer.clone()]);
     // By two of them no roll-up tells it fast.
-    if [&of.agent, &of.model, &of.action].into_iter().flatten().count() == 1 {
-        let known = charged(store, of, GroupBy::Day).await?;
+    if of.customer.is_none() && [&of.agent, &of.model, &of.action].into_iter().flatten().count() == 1 {
+        let is_charged =
+            |bucket| matches!(bucket, Bucket::Revenue | Bucket::Confirmed | Bucket::Assumed | Bucket::Void);
+        // Whoever is not there has nothing charged, or charges that come to nothing. (Of days this would not do: a case may be on
+        // one that comes to nothing, and on another.)
+        let sums = sums(store, of, GroupBy::Customer).await?.into_iter().filter(|sum| is_charged(sum.bucket));
+        let mut known: Vec<String> = sums.map(|sum| sum.key).collect();
+        known.dedup();
         if known.len() <= FEW {
-            let day = |day: &String| day.parse().ok().map(|day: i64| (day, day + 1));
-            days = known.iter().filter_map(day).collect();
-        }
-        if of.customer.is_none() {
-            let known = charged(store, of, GroupBy::Customer).await?;
-            if known.len() <= FEW {
-                customers = known.into_iter().map(Some).collect();
-            }
+            return Ok(known.into_iter().map(Some).collect());
         }
     }
-    let of_days = |customer: Option<String>| {
-        let stretch = move |&(from, to): &(i64, i64)| Stretch { customer: customer.clone(), from, to };
-        days.iter().map(stretch).collect::<Vec<Stretch>>()
-    };
-    Ok(customers.into_iter().flat_map(of_days).collect())
-}
-
-/// The days or customers of a slice on which something was charged or taken back, as far as the roll-ups tell: what a correction
-/// undid on its very day has left nothing there, and adds nothing to the figure.
-async fn charged(store: &Store, of: &Slice, by: GroupBy) -> Result<Vec<String>, StoreError> {
-    let is_charged =
-        |bucket| matches!(bucket, Bucket::Revenue | Bucket::Confirmed | Bucket::Assumed | Bucket::Void);
-    let sums = sums(store, of, by).await?.into_iter().filter(|sum| is_charged(sum.bucket));
-    let mut keys: Vec<String> = sums.map(|sum| sum.key).collect();
-    keys.dedup();
-    Ok(keys)
+    Ok(vec![of.customer.clone()])
 }
 
 fn micros(day: i64) -> i64 {
@@ -248,13 +222,13 @@ impl Select<'_> {
         sql
     }
 
-    /// The charges of each stretch, before `end`.
-    fn of_each(&mut self, stretches: &[Stretch], end: i64, of_one: impl Fn(&str) -> String) -> String {
-        let parts: Vec<String> = (stretches.iter().enumerate())
-            .map(|(nth, stretch)| {
-                let times = (micros(stretch.from), micros(stretch.to).min(end));
+    /// The charges of each customer, before `end`.
+    fn of_each(&mut self, customers: &[Option<String>], end: i64, of_one: impl Fn(&str) -> String) -> String {
+        let parts: Vec<String> = (customers.iter().enumerate())
+            .map(|(nth, customer)| {
+                let times = (micros(self.behind.of.from), micros(self.behind.of.to).min(end));
                 let mut from = self.charges_where("c", "", times);
-                if let Some(customer) = &stretch.customer {
+                if let Some(customer) = customer {
                     let customer = self.value(customer.as_str());
                     from += &format!(" AND c.customer = {customer}");
                 }
@@ -265,7 +239,7 @@ impl Select<'_> {
     }
 
     /// A case is listed at its last charge, once. An index has them in this order: so many are read as are shown.
-    fn page(&mut self, stretches: &[Stretch], after: Option<&Place>, limit: u32) -> String {
+    fn page(&mut self, customers: &[Option<String>], after: Option<&Place>, limit: u32) -> String {
         // The time by itself bounds what is read; neither database would take it from the comparison of all three.
         let end = after.map_or(i64::MAX, |place| place.rank.saturating_add(1));
         let after = after.map_or(String::new(), |Place { rank, case }| {
@@ -277,7 +251,7 @@ impl Select<'_> {
         let later = self.charges_where("l", " + 0", (micros(of.from), micros(of.to)));
         let limit = self.value(i64::from(limit));
         let in_order = format!("ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT {limit}");
-        let each = self.of_each(stretches, end, |from| {
+        let each = self.of_each(customers, end, |from| {
             format!(
                 "SELECT DISTINCT c.effective_at, c.customer, c.case_id {from}{after} AND c.effective_at = (SELECT MAX(l.effective_at + 0) {later} \
                  AND l.customer = c.customer AND l.case_id = c.case_id) {in_order}"
@@ -287,9 +261,9 @@ impl Select<'_> {
     }
 
     /// How many charges there are (more than are counted, if there are more), and of how many cases.
-    fn count(&mut self, stretches: &[Stretch]) -> String {
+    fn count(&mut self, customers: &[Option<String>]) -> String {
         let limit = self.value(COUNTED + 1);
-        let each = self.of_each(stretches, i64::MAX, |from| {
+        let each = self.of_each(customers, i64::MAX, |from| {
             format!("SELECT c.customer, c.case_id {from} LIMIT {limit}")
         });
         format!(
