@@ -27,6 +27,10 @@ async fn claim(tx: &Tx) -> Result<(), StoreError> {
     tx.claim("figures").await
 }
 
+/// The currency of a period `p`: all that a customer is billed is in one, and not each has a document.
+const CURRENCY_OF_PERIOD: &str = "COALESCE((SELECT MIN(i.currency) FROM invoices i WHERE i.customer = p.customer), \
+                                  (SELECT MIN(c.currency) FROM charges c WHERE c.customer = p.customer))";
+
 /// So many rows are put together at a time: many of them, with all their columns, take more memory than what they are made of.
 const AT_A_TIME: usize = 10_000;
 

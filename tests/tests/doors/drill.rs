@@ -249,7 +249,9 @@ fn added_up(csv: &str, currency: &str) -> ([i64; 5], usize) {
         cases.push((cells[0], cells[1]));
         if cells[4] == currency {
             let count = |cell: usize| cells[cell].parse::<i64>().unwrap();
-            for (sum, part) in sums.iter_mut().zip([count(5), count(6), nanos(cells[7]), count(8), nanos(cells[9])]) {
+            for (sum, part) in
+                sums.iter_mut().zip([count(5), count(6), nanos(cells[7]), count(8), nanos(cells[9])])
+            {
                 *sum += part;
             }
         }

@@ -333,6 +333,7 @@ async fn without_a_document(name: &str, url: &str) {
     assert_eq!(days, [(&json!("2026-10-02"), 990_000_000), (&json!("2026-10-31"), -990_000_000)], "{report}");
     // It is included: what it cost is free.
     assert_eq!((&total["won_nanos"], &total["free_nanos"]), (&json!(0), &json!(6_000_000)), "{total}");
+    assert!(service.command(&["figures", "rebuild"]).contains(" 0 put right; 0 sums put right"));
 }
 
 #[tokio::test]
@@ -359,6 +360,7 @@ async fn of_a_trial(name: &str, url: &str, version: &str) {
     let report = service.get_json(report).await;
     let trial = report["rows"].as_array().unwrap().iter().find(|row| row["key"] == "trial");
     assert_eq!(trial.unwrap()["free_nanos"], 6_000_000, "{report}");
+    assert!(service.command(&["figures", "rebuild"]).contains(" 0 put right; 0 sums put right"));
 }
 
 #[tokio::test]

@@ -5,15 +5,18 @@
 //! added before it is posted.
 
 use super::levels::{self, Rows};
-use super::{GroupBy, add_to_days, claim, read_cell, read_figures, waiting_of};
+use super::{CURRENCY_OF_PERIOD, GroupBy, add_to_days, claim, read_cell, read_figures, waiting_of};
 use crate::connect::{Store, StoreError, Tx, all, one};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use verdict_domain::economics::{self, Cell, Contribution, Figures};
 
 const CELL: &str = "day, agent, provider, model, action, currency, bucket, reason";
 
 /// What cases add, and the revenue of charges and of periods. As the migration that made these sums has it.
-const SOURCES: &str = "SELECT day, agent, provider, model, action, currency, bucket, reason, \
+static SOURCES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT day, agent, provider, model, action, currency, bucket, reason, \
      CAST(SUM(attempts) AS BIGINT), CAST(SUM(unknown_costs) AS BIGINT), CAST(SUM(cost_nanos) AS BIGINT), \
      CAST(SUM(other_cost_nanos) AS BIGINT), CAST(SUM(outcomes) AS BIGINT), CAST(0 AS BIGINT) \
      FROM case_figures WHERE customer = $1 GROUP BY day, agent, provider, model, action, currency, bucket, reason \
@@ -22,12 +25,15 @@ const SOURCES: &str = "SELECT day, agent, provider, model, action, currency, buc
      CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST(SUM(nanos) AS BIGINT) FROM ( \
      SELECT c.effective_at / 86400000000 AS day, o.agent AS agent, o.model AS model, c.action AS action, \
      c.currency AS currency, c.amount_nanos AS nanos FROM charges c \
-     JOIN outcomes o ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq WHERE c.customer = $1 \
+     JOIN outcomes o ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq \
+     WHERE c.customer = $1 AND (c.free IS NULL OR c.free <> 'trial') \
      UNION ALL \
      SELECT (p.end_at - 1) / 86400000000, '-', '-', '-', \
-     (SELECT MIN(i.currency) FROM invoices i WHERE i.customer = p.customer), p.beyond_list_nanos \
+     {CURRENCY_OF_PERIOD}, p.beyond_list_nanos \
      FROM periods p WHERE p.customer = $1 AND p.beyond_list_nanos <> 0 \
-     ) AS revenue GROUP BY day, agent, model, action, currency";
+     ) AS revenue GROUP BY day, agent, model, action, currency"
+    )
+});
 
 /// The next customer who has figures, or something that figures are made of, after the one given.
 pub async fn next_customer(store: &Store, after: &str) -> Result<Option<String>, StoreError> {
@@ -46,7 +52,7 @@ pub async fn next_customer(store: &Store, after: &str) -> Result<Option<String>,
 /// how many rows were wrong. In memory are the sums of the customer, not what is summed up.
 pub async fn rebuild_customer(store: &Store, customer: &str) -> Result<u64, StoreError> {
     let snapshot = store.snapshot().await?;
-    let expected = cells(&snapshot, SOURCES, customer).await?;
+    let expected = cells(&snapshot, &SOURCES, customer).await?;
     let found = format!(
         "SELECT {CELL}, attempts, unknown_costs, cost_nanos, other_cost_nanos, outcomes, revenue_nanos \
          FROM daily_figures WHERE customer = $1"

@@ -6,7 +6,7 @@ use crate::bulk;
 use crate::cases::{self, CaseKey};
 use crate::connect::{Store, StoreError, all};
 use crate::figures::contributions::contributions_on;
-use crate::figures::{GroupBy, Slice, sums};
+use crate::figures::{CURRENCY_OF_PERIOD, GroupBy, Slice, sums};
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::economics::{Bucket, Figures, whole_cost};
@@ -109,11 +109,9 @@ async fn beyond_list(store: &Store, of: &Slice) -> Result<BTreeMap<String, i64>,
         values.push(customer.as_str().into());
         only = " AND p.customer = $3".into();
     }
-    // All that a customer is billed is in one currency.
     let sql = format!(
         "SELECT currency, CAST(SUM(nanos) AS BIGINT) FROM ( \
-         SELECT COALESCE((SELECT MIN(i.currency) FROM invoices i WHERE i.customer = p.customer), \
-         (SELECT MIN(c.currency) FROM charges c WHERE c.customer = p.customer)) AS currency, p.beyond_list_nanos AS nanos \
+         SELECT {CURRENCY_OF_PERIOD} AS currency, p.beyond_list_nanos AS nanos \
          FROM periods p WHERE p.beyond_list_nanos <> 0 AND p.end_at - 1 >= $1 AND p.end_at - 1 < $2{only} \
          ) AS beyond GROUP BY currency"
     );
