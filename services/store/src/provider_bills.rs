@@ -3,6 +3,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, one};
+use crate::figures;
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::time::Timestamp;
@@ -122,13 +123,22 @@ pub struct Recorded {
     pub nanos: i64,
 }
 
-/// What the models of a provider cost on the days `[from, to)`: from the daily figures alone, no attempt is read.
+/// What the models of a provider cost on the days `[from, to)`: from the roll-ups alone, no attempt is read.
 pub async fn recorded(tx: &Tx, provider: &str, from: i64, to: i64) -> Result<Vec<Recorded>, StoreError> {
-    let sql = "SELECT day, model, currency, CAST(SUM(attempts) AS BIGINT), CAST(SUM(unknown_costs) AS BIGINT), \
-               CAST(SUM(cost_nanos - other_cost_nanos) AS BIGINT) FROM daily_figures \
-               WHERE provider = $1 AND day >= $2 AND day < $3 GROUP BY day, model, currency \
-               HAVING SUM(attempts) <> 0 ORDER BY day, model, currency";
-    let rows = all(&tx.tx, sql, [provider.into(), from.into(), to.into()]).await?;
+    let sum = |figure: &str| {
+        let of = ["pending", "won", "retry", "free", "lost"].map(|bucket| format!("{bucket}_{figure}"));
+        format!("SUM({})", of.join(" + "))
+    };
+    let (attempts, unknown) = (sum("attempts"), sum("unknown_costs"));
+    let sql = format!(
+        "SELECT day, model, currency, CAST({attempts} AS BIGINT), CAST({unknown} AS BIGINT), \
+         CAST({} - {} AS BIGINT) FROM figures_by_level \
+         WHERE level = 'what' AND days = 1 AND day >= $2 AND day < $3 AND provider = $1 GROUP BY day, model, currency \
+         HAVING {attempts} <> 0 ORDER BY day, model, currency",
+        sum("cost_nanos"),
+        sum("other_cost_nanos")
+    );
+    let rows = all(&tx.tx, &sql, [provider.into(), from.into(), to.into()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Recorded {
@@ -213,8 +223,12 @@ fn read_bill(row: &QueryResult) -> Result<Bill, StoreError> {
 
 /// The providers that attempts or bills name, in order, at most `limit`: what can be asked for.
 pub async fn providers(store: &Store, limit: u32) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT DISTINCT provider FROM (SELECT provider FROM provider_bills UNION \
-               SELECT provider FROM daily_figures WHERE provider <> '-') AS named ORDER BY provider LIMIT $1";
-    let rows = all(&store.db, sql, [i64::from(limit).into()]).await?;
+    let sql = format!(
+        "SELECT DISTINCT provider FROM (SELECT provider FROM provider_bills UNION \
+         SELECT provider FROM figures_by_level WHERE level = 'customer_model' AND days = {} AND provider <> '-') AS named \
+         ORDER BY provider LIMIT $1",
+        figures::EVER
+    );
+    let rows = all(&store.db, &sql, [i64::from(limit).into()]).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

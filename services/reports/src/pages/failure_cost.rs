@@ -1,5 +1,6 @@
 //! The page of the failure-cost report.
 
+use super::paging::{LINES, Numbered};
 use super::{currency_name, encoded, exact, grouped};
 use crate::behind::Asked;
 use crate::chart::{Chart, MOST_DAYS};
@@ -24,6 +25,8 @@ pub struct Filter {
     pub is_shared: bool,
     /// The order of the rows, if it is not that of their names.
     pub sort: Option<Sort>,
+    /// Which page of the rows, the first being 1.
+    pub page: usize,
 }
 
 impl Filter {
@@ -53,6 +56,15 @@ impl Filter {
         let sort = self.sort.map(|sort| format!("&sort={sort}")).unwrap_or_default();
         self.asked(by) + &sort
     }
+
+    /// The address of another page of the rows. A view that is shared has no address but its own.
+    fn page(&self, number: usize) -> String {
+        let page = if number == 1 { String::new() } else { format!("&page={number}") };
+        match self.is_shared {
+            true => format!("?{}#rows", page.trim_start_matches('&')),
+            false => format!("/reports/failure-cost?{}{page}#rows", self.query(&self.by)),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -60,6 +72,7 @@ impl Filter {
 struct Page<'a> {
     filter: &'a Filter,
     report: &'a FailureCost,
+    rows: Numbered<'a, Row>,
     unknown: &'a [UnknownCost],
     currencies: Vec<InCurrency<'a>>,
     losses: Vec<Loss<'a>>,
@@ -87,6 +100,7 @@ pub fn failure_cost(
     let page = Page {
         filter,
         report,
+        rows: Numbered::of(&report.rows, filter.page, |number| filter.page(number)),
         unknown,
         currencies: currencies.collect(),
         losses: losses(reasons),

@@ -3,17 +3,18 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::problem::{Problem, ProblemBody};
-use actix_web::{HttpResponse, get, web};
+use super::paging;
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use verdict_domain::time::Timestamp;
 use verdict_reports::{Explanation, RejudgeError, explain};
 use verdict_store::cases::CaseKey;
 use verdict_store::deliveries::{self, Delivery};
-use verdict_store::history::{self, Filter, Listed};
+use verdict_store::history::{self, Filter, Listed, Place};
 
-/// The most cases in a list.
-pub(super) const SHOWN_CASES: u32 = 200;
+/// The most cases on a page of the list.
+const SHOWN_CASES: u32 = 200;
 
 /// Which cases to list.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -25,6 +26,25 @@ pub(super) struct CaseParams {
     pub verdict: Option<String>,
     /// What the case's id begins with.
     pub q: Option<String>,
+    /// Where the page before ended: as its `Link` says.
+    pub after: Option<String>,
+}
+
+/// A page of the cases that are asked for, and where the next one begins.
+pub(super) async fn listed(
+    door: &Door,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Listed>, Option<String>), Problem> {
+    let after: Option<(i64, String, String)> = paging::place(after)?;
+    let after = after.map(|(judged_at, customer, case)| Place {
+        judged_at: Timestamp(judged_at),
+        key: CaseKey { customer, case },
+    });
+    let page = history::list(&door.store, filter, after.as_ref(), limit).await?;
+    let told = |Place { judged_at, key }| paging::told((judged_at.0, key.customer, key.case));
+    Ok((page.cases, page.next.map(told)))
 }
 
 /// Reads which cases to list; the message names the field.
@@ -62,7 +82,8 @@ impl From<Listed> for ListedBody {
     }
 }
 
-/// Lists cases that were judged, the last judged first, at most 200.
+/// Lists cases that were judged, the last judged first; those whose ids begin with `q` in the order of their ids. 200 a page:
+/// the header `Link` leads to the next one.
 #[utoipa::path(
     params(CaseParams),
     responses(
@@ -74,12 +95,14 @@ impl From<Listed> for ListedBody {
 pub(super) async fn list_cases(
     caller: Caller,
     door: web::Data<Door>,
+    request: HttpRequest,
     params: web::Query<CaseParams>,
 ) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Report)?;
+    let after = params.after.clone();
     let filter = filter(params.into_inner()).map_err(Problem::unprocessable)?;
-    let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
-    Ok(HttpResponse::Ok().json(listed.into_iter().map(ListedBody::from).collect::<Vec<_>>()))
+    let (cases, next) = listed(&door, &filter, after.as_deref(), SHOWN_CASES).await?;
+    Ok(paging::listed(&request, cases.into_iter().map(ListedBody::from).collect::<Vec<_>>(), next))
 }
 
 /// The explanation of a case that was judged.
