@@ -20,6 +20,7 @@ mod free;
 mod import;
 mod levers;
 mod litellm;
+mod lists;
 mod live;
 mod meter_events;
 mod overview;

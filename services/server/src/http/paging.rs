@@ -19,7 +19,9 @@ pub(super) struct PageParams {
 /// Reads where the page before ended.
 pub(super) fn place<T: DeserializeOwned>(after: Option<&str>) -> Result<Option<T>, Problem> {
     let read = |text: &str| {
-        serde_json::from_str(text).map_err(|_| {
+        // PostgreSQL's texts hold no NUL, so no page ended there.
+        let read = if text.contains("\\u0000") { None } else { serde_json::from_str(text).ok() };
+        read.ok_or_else(|| {
             Problem::unprocessable(
                 "after: is not where a page ended: take it as a page gave it, or leave it out".into(),
             )
