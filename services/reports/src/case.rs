@@ -257,7 +257,15 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
     };
     match (&event.beside, &fact.said) {
         (
-            Beside::Attempt { provider, recorded_nanos, price_source, cost_changes, details, service_tier, started_at },
+            Beside::Attempt {
+                provider,
+                recorded_nanos,
+                price_source,
+                cost_changes,
+                details,
+                service_tier,
+                started_at,
+            },
             Said::Attempt(attempt),
         ) => {
             let code = attempt.cost.currency.code();

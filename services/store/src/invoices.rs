@@ -240,8 +240,7 @@ pub async fn list(store: &Store, after: Option<&Place>, limit: u32) -> Result<Ve
             break;
         }
         let values = std::iter::once(left.into()).chain(values);
-        let sql =
-            format!("SELECT {COLUMNS} FROM invoices {stretch} ORDER BY period_start DESC, id LIMIT $1");
+        let sql = format!("SELECT {COLUMNS} FROM invoices {stretch} ORDER BY period_start DESC, id LIMIT $1");
         for row in all(&store.db, &sql, values).await? {
             invoices.push(read_head(&row)?);
         }

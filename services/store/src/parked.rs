@@ -165,8 +165,7 @@ pub async fn list(store: &Store, after: Option<&Place>, limit: u32) -> Result<Ve
 
 /// How many things are parked, as far as they are counted: up to `most`.
 pub async fn count(store: &Store, most: u32) -> Result<i64, StoreError> {
-    let sql =
-        "SELECT COUNT(*) FROM (SELECT 1 FROM parked WHERE replayed_at IS NULL LIMIT $1) AS counted";
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM parked WHERE replayed_at IS NULL LIMIT $1) AS counted";
     let row = one(&store.db, sql, [i64::from(most).into()]).await?;
     Ok(row.map_or(Ok(0), |row| row.try_get_by_index(0))?)
 }

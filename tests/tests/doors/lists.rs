@@ -24,7 +24,12 @@ async fn page(service: &Service, path: &str, before: &str) -> (Vec<String>, Opti
 }
 
 /// All things of a list from this page on, as they are met; `more` comes to pass after each page.
-async fn walked(service: &Service, path: &str, before: &str, mut more: impl AsyncFnMut(usize)) -> Vec<String> {
+async fn walked(
+    service: &Service,
+    path: &str,
+    before: &str,
+    mut more: impl AsyncFnMut(usize),
+) -> Vec<String> {
     let (mut things, mut next) = page(service, path, before).await;
     assert!(things.len() <= 100, "{path}: {}", things.len());
     let mut pages = 1;
@@ -177,7 +182,8 @@ async fn invoices_parked_things_and_alerts_are_listed_in_pages_while_more_come()
         assert_eq!(all[0]["lines"], json!([]), "{name}");
 
         // Parked at one moment: by their ids.
-        let parked = |id: String, at: i64| format!("('{id}', 'attempt', 'text/plain', '{{}}', '', 'no', {at})");
+        let parked =
+            |id: String, at: i64| format!("('{id}', 'attempt', 'text/plain', '{{}}', '', 'no', {at})");
         const PARKED: &str = "parked (id, origin, reference, headers, body, reason, parked_at)";
         let empty = |rows: Vec<String>| match url.starts_with("postgres") {
             true => rows,
@@ -196,14 +202,19 @@ async fn invoices_parked_things_and_alerts_are_listed_in_pages_while_more_come()
         // Alerts: those that stand, then those that are over, of either the last raised first.
         const ALERTS: &str = "alerts (kind, subject, text, raised_at, cleared_at)";
         let alert = |subject: String, over: bool| {
-            format!("('test', '{subject}', 'look', {START}, {})", if over { START.to_string() } else { "NULL".into() })
+            format!(
+                "('test', '{subject}', 'look', {START}, {})",
+                if over { START.to_string() } else { "NULL".into() }
+            )
         };
         write((0..MANY).map(|nth| alert(format!("s-{nth:03}"), nth % 2 == 0)).collect(), ALERTS).await;
-        let order = (0..MANY).rev().filter(|nth| nth % 2 == 1).chain((0..MANY).rev().filter(|nth| nth % 2 == 0));
+        let order =
+            (0..MANY).rev().filter(|nth| nth % 2 == 1).chain((0..MANY).rev().filter(|nth| nth % 2 == 0));
         let wanted: Vec<String> = order.map(|nth| format!("s-{nth:03}</td>")).collect();
-        let met = walked(&service, "/alerts", r#"<td class="text">test</td><td class="text">"#, async |page| {
-            write((0..20).map(|nth| alert(format!("new-{page}-{nth}"), false)).collect(), ALERTS).await;
-        });
+        let met =
+            walked(&service, "/alerts", r#"<td class="text">test</td><td class="text">"#, async |page| {
+                write((0..20).map(|nth| alert(format!("new-{page}-{nth}"), false)).collect(), ALERTS).await;
+            });
         let met: Vec<String> =
             met.await.iter().map(|rest| rest.split_inclusive("</td>").next().unwrap().to_string()).collect();
         assert_eq!(met, wanted, "{name}");
@@ -218,15 +229,21 @@ async fn what_is_no_place_in_a_list_is_refused() {
     for (name, url) in databases("lists-places").await {
         let service = start_on(&name, &url).await;
         for path in ["/v1/cases", "/v1/invoices", "/v1/parked", "/v1/alerts"] {
-            for after in ["x", "[]", "[1,2,3,4]", "%5B%22a%22%5D", "null", "[\"\\u0000\",\"\"]"] {
+            for after in ["x", "[]", "[1,2,3,4]", "%5B%22a%22%5D", "null", "%5B%22%5Cu0000%22%2C%22%22%5D"] {
                 let detail = problem(service.get(&format!("{path}?after={after}")).await, 422).await;
                 assert!(detail.starts_with("after: "), "{name}: {path} {after}: {detail}");
             }
             assert_eq!(service.get(&format!("{path}?after=")).await.status(), 200, "{name}: {path}");
         }
-        let nul = service.get("/v1/cases?after=[1,\"\\u0000\",\"a\"]").await;
+        let nul = service.get("/v1/cases?after=%5B1%2C%22%5Cu0000%22%2C%22a%22%5D").await;
         assert!(problem(nul, 422).await.starts_with("after: "), "{name}: no database holds NUL");
-        for path in ["/cases?after=x", "/invoices?after=x", "/parked?after=x", "/alerts?after=x", "/invoices/x?after=x"] {
+        for path in [
+            "/cases?after=x",
+            "/invoices?after=x",
+            "/parked?after=x",
+            "/alerts?after=x",
+            "/invoices/x?after=x",
+        ] {
             let response = service.get(path).await;
             assert_eq!(response.status(), 422, "{name}: {path}");
             assert!(response.text().await.unwrap().contains("after: "), "{name}: {path}");

@@ -72,7 +72,13 @@ fn without_the_sellers_own(event: &Event) -> Event {
     }
     match &mut event.beside {
         Beside::Attempt {
-            provider, recorded_nanos, price_source, cost_changes, details, service_tier, ..
+            provider,
+            recorded_nanos,
+            price_source,
+            cost_changes,
+            details,
+            service_tier,
+            ..
         } => {
             provider.clear();
             *recorded_nanos = None;

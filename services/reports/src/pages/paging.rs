@@ -24,7 +24,10 @@ impl Turn {
                 pairs.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
             if pairs.is_empty() { path.to_string() } else { format!("{path}?{}", pairs.join("&")) }
         };
-        Links { first: self.is_later.then(|| href(None)), next: self.next.as_deref().map(|next| href(Some(next))) }
+        Links {
+            first: self.is_later.then(|| href(None)),
+            next: self.next.as_deref().map(|next| href(Some(next))),
+        }
     }
 }
 
@@ -50,8 +53,7 @@ impl<'a, T> Numbered<'a, T> {
         let number = number.clamp(1, pages);
         let from = (number - 1) * LINES;
         let lines = &all[from..all.len().min(from + LINES)];
-        let which = (pages > 1)
-            .then(|| format!("{} to {} of {}", from + 1, from + lines.len(), length(all)));
+        let which = (pages > 1).then(|| format!("{} to {} of {}", from + 1, from + lines.len(), length(all)));
         let links = [
             ("First page", "first", (number > 2).then_some(1)),
             ("Previous page", "prev", (number > 1).then(|| number - 1)),

@@ -134,7 +134,8 @@ fn a_report_of_many_rows_is_shown_in_pages_with_the_sums_of_all() {
         failure_cost(&all, &none, &none, &[], &[], &filter).unwrap()
     };
     let html = shown(2, false);
-    let has = |html: &str, nth: usize| html.contains(&format!(r#"<th class="key" scope="row">customer-{nth:04}"#));
+    let has =
+        |html: &str, nth: usize| html.contains(&format!(r#"<th class="key" scope="row">customer-{nth:04}"#));
     let held: Vec<usize> = (1..=250).filter(|nth| has(&html, *nth)).collect();
     assert_eq!(held, (101..=200).collect::<Vec<_>>());
     for text in [
@@ -396,7 +397,9 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
             && html.contains("?after=%5B7%5D\" rel=\"next\">Next page</a>")
     );
     assert!(
-        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], &Turn::default()).unwrap().contains("No charges.")
+        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], &Turn::default())
+            .unwrap()
+            .contains("No charges.")
     );
 }
 
@@ -417,9 +420,13 @@ fn parked_shows_the_beginning_of_any_bytes() {
     let mut body = HOSTILE.as_bytes().to_vec();
     body.extend([0xff, 0xfe, 0]);
     body.extend("é".repeat(100).as_bytes());
-    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, None, &turn(false, Some("[1]"))).unwrap();
+    let html =
+        parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, None, &turn(false, Some("[1]")))
+            .unwrap();
     assert_escaped(&html);
-    assert!(html.contains("1,001 could not be processed") && html.contains(r#"href="/parked?after=%5B1%5D""#));
+    assert!(
+        html.contains("1,001 could not be processed") && html.contains(r#"href="/parked?after=%5B1%5D""#)
+    );
     assert!(!html.contains('\0'));
     assert!(html.contains("The first 200 of") && html.contains("verdict parked replay "));
 }

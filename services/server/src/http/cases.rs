@@ -2,8 +2,8 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
-use super::problem::{Problem, ProblemBody};
 use super::paging;
+use super::problem::{Problem, ProblemBody};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

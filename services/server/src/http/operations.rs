@@ -2,8 +2,8 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
-use super::problem::{Problem, ProblemBody};
 use super::paging::{self, PageParams};
+use super::problem::{Problem, ProblemBody};
 use crate::config::TEST_CLOCK_SETTING;
 use crate::replay::{Replayed, replay};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};

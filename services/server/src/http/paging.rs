@@ -52,7 +52,8 @@ pub(super) fn turn(after: Option<&str>, next: Option<String>) -> Turn {
 pub(super) fn listed(request: &HttpRequest, list: impl Serialize, next: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok().json(list);
     let Some(next) = next else { return response };
-    let kept = request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after="));
+    let kept =
+        request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after="));
     let after = format!("after={}", encoded(&next));
     let query: Vec<&str> = kept.chain([after.as_str()]).collect();
     let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"));
@@ -69,9 +70,11 @@ pub(super) fn numbered(query: &str) -> Result<(usize, String), Problem> {
         query.split('&').filter(|pair| !pair.is_empty()).partition(|pair| pair.starts_with("page="));
     let number = match pages.last().and_then(|pair| pair.strip_prefix("page=")) {
         None | Some("") => 1,
-        Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
-            Problem::unprocessable(format!("page: `{text}` is not a number from 1 on"))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or_else(|| Problem::unprocessable(format!("page: `{text}` is not a number from 1 on")))?,
     };
     Ok((number, rest.join("&")))
 }
@@ -98,7 +101,9 @@ mod tests {
         assert_eq!(read, Some((1, "a\"b".to_string())));
         assert!(place::<(i64, String)>(Some("")).is_ok_and(|place| place.is_none()));
         for wrong in ["x", "[1]", "[\"a\",1]", "{}"] {
-            assert!(place::<(i64, String)>(Some(wrong)).is_err_and(|error| error.detail().starts_with("after: ")));
+            assert!(
+                place::<(i64, String)>(Some(wrong)).is_err_and(|error| error.detail().starts_with("after: "))
+            );
         }
     }
 }

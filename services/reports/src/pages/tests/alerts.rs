@@ -20,7 +20,10 @@ fn alert(subject: &str, cleared_at: Option<&str>) -> Alert {
 #[test]
 fn alerts_that_stand_and_those_that_are_over_lead_to_their_figures() {
     let none = alerts(&[], &Turn::default()).unwrap();
-    assert!(none.contains("No alert was ever raised.") && none.contains(r#"<a href="/alerts" aria-current="page">"#));
+    assert!(
+        none.contains("No alert was ever raised.")
+            && none.contains(r#"<a href="/alerts" aria-current="page">"#)
+    );
     assert_escaped(&alerts(&[alert(HOSTILE, None)], &turn(false, Some(HOSTILE))).unwrap());
     let over = alert("globex", Some("2026-10-13T08:00:00Z"));
     let html = alerts(&[alert("acme", None), over.clone()], &Turn::default()).unwrap();

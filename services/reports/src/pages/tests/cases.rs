@@ -182,7 +182,12 @@ fn cases_are_listed_with_the_filter_that_they_were_asked_by() {
         verdict: Some("assumed".into()),
         beginning: Some(HOSTILE.into()),
     };
-    let html = cases(&[listed(HOSTILE, "assumed"), listed("T/1", "pending")], &filter, &super::turn(true, Some(HOSTILE))).unwrap();
+    let html = cases(
+        &[listed(HOSTILE, "assumed"), listed("T/1", "pending")],
+        &filter,
+        &super::turn(true, Some(HOSTILE)),
+    )
+    .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<option selected>assumed</option>"));
     assert!(html.contains(r#"href="/cases/acme/T%2F1""#));
