@@ -58,6 +58,7 @@ impl MigratorTrait for Migrator {
             "0031_figure_changes",
             "0032_levers",
             "0033_figures_to_add",
+            "0035_lists",
             "0036_charges_by_day",
             "0037_rebuilds_and_calls",
             "0038_allotted",
@@ -79,22 +80,24 @@ impl MigrationTrait for SqlFile {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // `month`: the first day of the month of `day`. `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an update need not touch the indexes. STRICT: an integer that overflows
-        // is an error and does not silently become a float.
-        let words = match manager.get_database_backend() {
-            DbBackend::Postgres => [
+        // `month`: the first day of the month of `day`. `sqlite`: a line for SQLite alone. `hot`: room on the page, so that an
+        // update need not touch the indexes. STRICT: an integer that overflows is an error and does not silently become a float.
+        // `bytewise`: SQLite compares texts so anyway.
+        let words: &[(&str, &str)] = match manager.get_database_backend() {
+            DbBackend::Postgres => &[
                 ("{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
                 ("{bytes}", "BYTEA"),
                 ("{clustered}", ""),
                 ("{plain}", ""),
                 ("{hot}", "WITH (fillfactor = 50)"),
+                ("{bytewise}", " COLLATE \"C\""),
                 ("{sqlite} ", "-- "),
                 (
                     "{month}",
                     "CAST(EXTRACT(EPOCH FROM DATE_TRUNC('month', TIMESTAMP 'epoch' + day * INTERVAL '1 day')) / 86400 AS BIGINT)",
                 ),
             ],
-            _ => [
+            _ => &[
                 ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
                 ("{bytes}", "BLOB"),
                 ("{clustered}", "WITHOUT ROWID, STRICT"),
@@ -108,7 +111,7 @@ impl MigrationTrait for SqlFile {
             ],
         };
         let sql = words.iter().fold(self.1.to_string(), |sql, (word, meaning)| sql.replace(word, meaning));
-        let sql = sql.replace("{hot}", "");
+        let sql = sql.replace("{hot}", "").replace("{bytewise}", "");
         manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }

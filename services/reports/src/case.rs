@@ -263,7 +263,15 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
     };
     match (&event.beside, &fact.said) {
         (
-            Beside::Attempt { provider, recorded_nanos, price_source, cost_changes, details, started_at },
+            Beside::Attempt {
+                provider,
+                recorded_nanos,
+                price_source,
+                cost_changes,
+                details,
+                service_tier,
+                started_at,
+            },
             Said::Attempt(attempt),
         ) => {
             let code = attempt.cost.currency.code();
@@ -281,6 +289,7 @@ fn event_view(event: &Event, rule: &Rule) -> Result<EventView, StoreError> {
                 action: attempt.action.clone(),
                 provider: provider.clone(),
                 model: attempt.model.clone(),
+                service_tier: service_tier.clone(),
                 started_at: *started_at,
                 model_cost: attempt.cost.model_nanos.map(|nanos| AmountView::new(nanos, code)),
                 cost_changes: changed.collect(),

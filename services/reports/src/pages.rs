@@ -4,6 +4,7 @@
 //! Templates escape whatever they show. The functions that they call (`self::…`) take references, since askama
 //! passes these.
 
+mod alerts;
 mod behind;
 mod cases;
 mod customer;
@@ -13,12 +14,14 @@ mod groups;
 mod invoices;
 mod levers;
 mod overview;
+mod paging;
 mod parked;
 mod provider_bill;
 mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::alerts;
 pub use behind::cases_behind;
 pub use cases::{case, cases, delivery};
 pub use customer::{At, customer_case, customer_home, customer_message, customer_outcomes, encoded};
@@ -27,7 +30,8 @@ pub use groups::{check_sort, groups};
 pub use invoices::{invoice, invoices};
 pub use levers::levers;
 pub use overview::{definitions, overview};
-pub use parked::{Said, parked};
+pub use paging::{LINES, Turn};
+pub use parked::{COUNTED, Said, parked};
 pub use provider_bill::{BillFilter, provider_bill};
 pub use sources::{SourceHealth, sources};
 

@@ -391,7 +391,7 @@ async fn contracts(store: &Store, command: Contracts) -> Outcome {
 async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -> Outcome {
     match command {
         ParkedCommand::List => {
-            for item in parked::list(store, 1_000).await? {
+            for item in parked::list(store, None, 1_000).await? {
                 let thing = &item.parked;
                 println!(
                     "{}  {}  {}  {}  {}",
@@ -433,7 +433,7 @@ async fn parked_things(config: &Config, store: &Store, command: ParkedCommand) -
         ParkedCommand::Replay { id, all } => {
             let ids = match (id, all) {
                 (Some(id), _) => vec![id],
-                _ => parked::list(store, 10_000).await?.into_iter().map(|item| item.id).collect(),
+                _ => parked::list(store, None, 10_000).await?.into_iter().map(|item| item.id).collect(),
             };
             let book = books::open_active(store).await?;
             // The steps are run by the service; here they are only given work.

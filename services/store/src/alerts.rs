@@ -1,6 +1,6 @@
 //! Alerts: raised once for a thing, and cleared when it is over.
 
-use crate::connect::{Store, StoreError, Tx, all, run};
+use crate::connect::{Store, StoreError, Tx, all, one, run};
 use std::collections::BTreeMap;
 use verdict_domain::time::Timestamp;
 
@@ -19,6 +19,9 @@ pub struct Alert {
     pub raised_at: Timestamp,
     /// Until when, if it is over.
     pub cleared_at: Option<Timestamp>,
+    /// 1, 2, 3 … as they are raised: for [`Place`].
+    #[serde(skip)]
+    pub number: i64,
 }
 
 /// An alert as it should stand now.
@@ -89,22 +92,48 @@ pub async fn clear(tx: &Tx, kind: &str, subject: &str, now: Timestamp) -> Result
     Ok(run(&tx.tx, sql, [kind.into(), subject.into(), now.0.into()]).await? > 0)
 }
 
-/// The alerts, those not over first, then the newest; at most `limit`.
-pub async fn list(store: &Store, limit: u32) -> Result<Vec<Alert>, StoreError> {
-    let sql = "SELECT kind, subject, text, raised_at, cleared_at, link FROM alerts \
-               ORDER BY CASE WHEN cleared_at IS NULL THEN 0 ELSE 1 END, raised_at DESC, id DESC LIMIT $1";
-    let rows = all(&store.db, sql, [i64::from(limit).into()]).await?;
-    rows.iter()
-        .map(|row| {
+/// Where a page of the list of alerts ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Whether its last one was over.
+    pub is_over: bool,
+    /// The number of the last one.
+    pub number: i64,
+}
+
+/// The alerts after a place (the first ones: `None`), those not over first, of either the last raised first; at most `limit`.
+pub async fn list(store: &Store, after: Option<Place>, limit: u32) -> Result<Vec<Alert>, StoreError> {
+    let mut alerts = Vec::new();
+    for is_over in [false, true] {
+        let before = match after {
+            Some(place) if place.is_over && !is_over => continue,
+            Some(place) if place.is_over == is_over => place.number,
+            _ => i64::MAX,
+        };
+        let left = i64::from(limit) - i64::try_from(alerts.len()).unwrap_or(i64::MAX);
+        let which = if is_over { "IS NOT NULL" } else { "IS NULL" };
+        let sql = format!(
+            "SELECT kind, subject, text, raised_at, cleared_at, link, id FROM alerts \
+             WHERE cleared_at {which} AND id < $1 ORDER BY id DESC LIMIT $2"
+        );
+        for row in all(&store.db, &sql, [before.into(), left.into()]).await? {
             let cleared_at: Option<i64> = row.try_get_by_index(4)?;
-            Ok(Alert {
+            alerts.push(Alert {
                 kind: row.try_get_by_index(0)?,
                 subject: row.try_get_by_index(1)?,
                 text: row.try_get_by_index(2)?,
                 link: row.try_get_by_index(5)?,
                 raised_at: Timestamp(row.try_get_by_index(3)?),
                 cleared_at: cleared_at.map(Timestamp),
-            })
-        })
-        .collect()
+                number: row.try_get_by_index(6)?,
+            });
+        }
+    }
+    Ok(alerts)
+}
+
+/// How many are not over.
+pub async fn count_standing(store: &Store) -> Result<i64, StoreError> {
+    let row = one(&store.db, "SELECT COUNT(*) FROM alerts WHERE cleared_at IS NULL", []).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get_by_index(0))?)
 }

@@ -6,7 +6,7 @@ use crate::cases::CaseKey;
 use crate::connect::{Store, StoreError, Tx, all, known};
 use crate::repricings::{self, CostChange};
 use crate::{attempts, ledger, resolutions};
-use sea_orm::{QueryResult, Value};
+use sea_orm::{DbBackend, QueryResult, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use verdict_domain::fact::Fact;
 use verdict_domain::ledger::Row;
@@ -40,6 +40,8 @@ pub enum Beside {
         cost_changes: Vec<CostChange>,
         /// What else the sender told, as a JSON object.
         details: Option<String>,
+        /// By which of the provider's services, where the sender told.
+        service_tier: Option<String>,
         /// When it began.
         started_at: Timestamp,
     },
@@ -59,7 +61,7 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
     let mut timelines: BTreeMap<CaseKey, Vec<Event>> =
         keys.iter().map(|key| (key.clone(), Vec::new())).collect();
     let select = format!(
-        "SELECT {}, a.recorded_at, a.price_source, a.details, a.started_at, a.model_cost_nanos \
+        "SELECT {}, a.recorded_at, a.price_source, a.details, a.started_at, a.model_cost_nanos, a.service_tier \
          FROM keys JOIN attempts a {} ON a.customer = keys.customer AND a.case_id = keys.key",
         attempts::FACT_COLUMNS,
         bulk::by_case(&tx.tx, "attempts")
@@ -74,6 +76,7 @@ pub async fn timelines(tx: &Tx, keys: &[CaseKey]) -> Result<BTreeMap<CaseKey, Ve
             details: row.try_get_by_index(17)?,
             started_at: Timestamp(row.try_get_by_index(18)?),
             recorded_nanos: row.try_get_by_index(19)?,
+            service_tier: row.try_get_by_index(20)?,
             cost_changes: changes.remove(&(key.customer.clone(), id)).unwrap_or_default(),
         };
         let recorded_at = Timestamp(row.try_get_by_index(15)?);
@@ -307,37 +310,182 @@ pub struct Listed {
     pub wake_at: Option<Timestamp>,
 }
 
-/// Cases for people, the last judged first, at most `limit`.
-pub async fn list(store: &Store, filter: &Filter, limit: u32) -> Result<Vec<Listed>, StoreError> {
+/// Where a page of a list of cases ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// When the last case was judged.
+    pub judged_at: Timestamp,
+    /// The last case.
+    pub key: CaseKey,
+}
+
+/// A page of a list of cases.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Its cases.
+    pub cases: Vec<Listed>,
+    /// Where it ended, if there may be more. A page that was looked for among many cases may end before it is full.
+    pub next: Option<Place>,
+}
+
+/// The verdicts that a case is listed with.
+pub const VERDICTS: [&str; 6] = ["pending", "confirmed", "assumed", "failed", "void", "none"];
+
+/// Where the beginning of an id and a verdict are asked for, so many cases that begin so are looked at for one page.
+pub const LOOKED_AT: u32 = 5_000;
+
+/// Cases for people after a place (the first ones: `None`), at most `limit`: the last judged first; those whose ids begin with
+/// something, in the order of their ids. However many cases there are, no more are read than a few pages hold.
+pub async fn list(
+    store: &Store,
+    filter: &Filter,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Page, StoreError> {
+    let Some(beginning) = &filter.beginning else {
+        let cases = last_judged(store, filter, after, limit.saturating_add(1)).await?;
+        return Ok(Page::of(cases, limit));
+    };
+    let Some(verdict) = &filter.verdict else {
+        let cases = beginning_with(store, filter, beginning, after, limit.saturating_add(1)).await?;
+        return Ok(Page::of(cases, limit));
+    };
+    let cases = beginning_with(store, filter, beginning, after, LOOKED_AT).await?;
+    let last = (cases.len() == LOOKED_AT as usize).then(|| cases.last().map(Listed::place)).flatten();
+    let found = cases.into_iter().filter(|case| case.verdict == *verdict);
+    let page = Page::of(found.take(limit as usize + 1).collect(), limit);
+    Ok(Page { next: page.next.or(last), ..page })
+}
+
+impl Page {
+    /// Of what was read for it: one more than it holds says that there are more.
+    fn of(mut cases: Vec<Listed>, limit: u32) -> Self {
+        let has_more = cases.len() > limit as usize;
+        cases.truncate(limit as usize);
+        Self { next: cases.last().filter(|_| has_more).map(Listed::place), cases }
+    }
+}
+
+impl Listed {
+    /// Where a page ends that ends with this case.
+    fn place(&self) -> Place {
+        Place { judged_at: self.judged_at, key: self.key.clone() }
+    }
+}
+
+const LISTED_COLUMNS: &str = "customer, case_id, verdict, judged_at, wake_at";
+
+/// The last judged first, each verdict along its index.
+async fn last_judged(
+    store: &Store,
+    filter: &Filter,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Vec<Listed>, StoreError> {
     let mut values: Vec<Value> = vec![i64::from(limit).into()];
-    let mut of = Vec::new();
-    for (column, wanted) in [("customer", &filter.customer), ("verdict", &filter.verdict)] {
-        if let Some(wanted) = wanted {
-            values.push(wanted.as_str().into());
-            of.push(format!("{column} = ${}", values.len()));
+    let mut of = String::new();
+    if let Some(customer) = &filter.customer {
+        values.push(customer.as_str().into());
+        of += " AND customer = $2";
+    }
+    if let Some(Place { judged_at, key }) = after {
+        let n = values.len();
+        values.extend([judged_at.0.into(), key.customer.as_str().into(), key.case.as_str().into()]);
+        of += &format!(" AND (judged_at, customer, case_id) < (${}, ${}, ${})", n + 1, n + 2, n + 3);
+    }
+    const ORDER: &str = "ORDER BY judged_at DESC, customer DESC, case_id DESC LIMIT $1";
+    let wanted = |verdict: &&str| filter.verdict.as_deref().is_none_or(|wanted| wanted == *verdict);
+    let each = VERDICTS.iter().filter(|verdict| wanted(verdict)).map(|verdict| {
+        format!(
+            "SELECT * FROM (SELECT {LISTED_COLUMNS} FROM cases WHERE verdict = '{verdict}'{of} {ORDER}) AS {verdict}_cases"
+        )
+    });
+    let each: Vec<String> = each.collect();
+    if each.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {LISTED_COLUMNS} FROM ({}) AS listed {ORDER}", each.join(" UNION ALL "));
+    all(&store.db, &sql, values).await?.iter().map(read_listed).collect()
+}
+
+/// Those whose ids begin so, in the order of their ids, whatever their verdict.
+async fn beginning_with(
+    store: &Store,
+    filter: &Filter,
+    beginning: &str,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<Vec<Listed>, StoreError> {
+    // Byte by byte, as the index is: in another order those of a beginning need not be together.
+    let bytewise = match store.db.get_database_backend() {
+        DbBackend::Postgres => " COLLATE \"C\"",
+        _ => "",
+    };
+    let (id, customer) = (format!("case_id{bytewise}"), format!("customer{bytewise}"));
+    let mut values: Vec<Value> = vec![i64::from(limit).into(), beginning.into()];
+    let mut of = vec![format!("{id} >= $2")];
+    if let Some(end) = end_of_beginning(beginning) {
+        values.push(end.into());
+        of.push(format!("{id} < ${}", values.len()));
+    }
+    if let Some(wanted) = &filter.customer {
+        values.push(wanted.as_str().into());
+        of.push(format!("customer = ${}", values.len()));
+    }
+    if let Some(Place { key, .. }) = after {
+        values.extend([key.case.as_str().into(), key.customer.as_str().into()]);
+        of.push(format!("({id}, {customer}) > (${}, ${})", values.len() - 1, values.len()));
+    }
+    let sql = format!(
+        "SELECT {LISTED_COLUMNS} FROM cases WHERE {} ORDER BY {id}, {customer} LIMIT $1",
+        of.join(" AND ")
+    );
+    all(&store.db, &sql, values).await?.iter().map(read_listed).collect()
+}
+
+/// The first text, byte by byte, after all that begin so; `None` if there is none.
+fn end_of_beginning(beginning: &str) -> Option<String> {
+    let mut end = beginning.to_string();
+    while let Some(last) = end.pop() {
+        // The next character: UTF-8 is in the order of the code points, and the surrogates are none.
+        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
+        if let Some(next) = next {
+            end.push(next);
+            return Some(end);
         }
     }
-    if let Some(beginning) = &filter.beginning {
-        // Not LIKE: it is another thing in each database, and has signs of its own.
-        let length = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
-        values.extend([length.into(), beginning.as_str().into()]);
-        of.push(format!("substr(case_id, 1, CAST(${} AS INTEGER)) = ${}", values.len() - 1, values.len()));
+    None
+}
+
+fn read_listed(row: &QueryResult) -> Result<Listed, StoreError> {
+    let wake_at: Option<i64> = row.try_get_by_index(4)?;
+    Ok(Listed {
+        key: CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? },
+        verdict: row.try_get_by_index(2)?,
+        judged_at: Timestamp(row.try_get_by_index(3)?),
+        wake_at: wake_at.map(Timestamp),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::end_of_beginning;
+
+    #[test]
+    fn what_begins_so_is_before_its_end() {
+        for (beginning, end) in [
+            ("a", Some("b")),
+            ("case-9", Some("case-:")),
+            ("\u{d7ff}", Some("\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}\u{10ffff}", None),
+            ("", None),
+        ] {
+            assert_eq!(end_of_beginning(beginning).as_deref(), end, "{beginning:?}");
+            if let Some(end) = end {
+                assert!(format!("{beginning}\u{10ffff}").as_str() < end && beginning < end);
+            }
+        }
     }
-    let of = if of.is_empty() { String::new() } else { format!("WHERE {} ", of.join(" AND ")) };
-    let sql = format!(
-        "SELECT customer, case_id, verdict, judged_at, wake_at FROM cases {of}\
-         ORDER BY judged_at DESC, customer, case_id LIMIT $1"
-    );
-    let rows = all(&store.db, &sql, values).await?;
-    rows.iter()
-        .map(|row| {
-            let wake_at: Option<i64> = row.try_get_by_index(4)?;
-            Ok(Listed {
-                key: CaseKey { customer: row.try_get_by_index(0)?, case: row.try_get_by_index(1)? },
-                verdict: row.try_get_by_index(2)?,
-                judged_at: Timestamp(row.try_get_by_index(3)?),
-                wake_at: wake_at.map(Timestamp),
-            })
-        })
-        .collect()
 }

@@ -1,8 +1,9 @@
 //! Invoices and credit notes with their lines.
 
+use crate::bulk;
 use crate::chain;
 use crate::connect::{Store, StoreError, Tx, all, from_json, known, one, run, to_json};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::contract::{BillTo, StripeTerms};
 pub use verdict_domain::document::{Kind, State};
@@ -115,27 +116,37 @@ const COLUMNS: &str = "id, customer, period_start, period_end, currency, total_m
      stripe_id, stripe_status, kind, corrects, state, terms, approved_at, approved_by, \
      stripe_paid_minor, stripe_remaining_minor, stripe_checked_at";
 
+const LINE_COLUMNS: &str = "number, action, win, contract_version, quantity, amount_nanos, amount_minor, \
+     period_start, item, why";
+
+fn read_line(row: &QueryResult, currency: Currency) -> Result<Line, StoreError> {
+    let small = |value: i64| known(u32::try_from(value).ok(), "number", "of an invoice line");
+    Ok(Line {
+        number: small(row.try_get_by_index(0)?)?,
+        period_start: Timestamp(row.try_get_by_index(7)?),
+        item: read_item(row, 8, 1, 2)?,
+        contract_version: small(row.try_get_by_index(3)?)?,
+        quantity: row.try_get_by_index(4)?,
+        amount: Money { nanos: row.try_get_by_index(5)?, currency },
+        minor: row.try_get_by_index(6)?,
+        why: row.try_get_by_index(9)?,
+    })
+}
+
+/// With its lines.
 async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, StoreError> {
+    let mut invoice = read_head(row)?;
+    let sql = format!("SELECT {LINE_COLUMNS} FROM invoice_lines WHERE invoice_id = $1 ORDER BY number");
+    for row in all(on, &sql, [invoice.id.as_str().into()]).await? {
+        invoice.lines.push(read_line(&row, invoice.currency)?);
+    }
+    Ok(invoice)
+}
+
+/// Without its lines.
+fn read_head(row: &QueryResult) -> Result<Invoice, StoreError> {
     let code: String = row.try_get_by_index(4)?;
     let currency = known(money::currency(&code).ok(), "currency", &code)?;
-    let id: String = row.try_get_by_index(0)?;
-    let sql = "SELECT number, action, win, contract_version, quantity, amount_nanos, amount_minor, \
-               period_start, item, why FROM invoice_lines WHERE invoice_id = $1 ORDER BY number";
-    let mut lines = Vec::new();
-    for row in all(on, sql, [id.as_str().into()]).await? {
-        let item = read_item(&row, 8, 1, 2)?;
-        let small = |value: i64| known(u32::try_from(value).ok(), "number", "of an invoice line");
-        lines.push(Line {
-            number: small(row.try_get_by_index(0)?)?,
-            period_start: Timestamp(row.try_get_by_index(7)?),
-            item,
-            contract_version: small(row.try_get_by_index(3)?)?,
-            quantity: row.try_get_by_index(4)?,
-            amount: Money { nanos: row.try_get_by_index(5)?, currency },
-            minor: row.try_get_by_index(6)?,
-            why: row.try_get_by_index(9)?,
-        });
-    }
     let (start, end) = (Timestamp(row.try_get_by_index(2)?), Timestamp(row.try_get_by_index(3)?));
     let (kind, state): (String, String) = (row.try_get_by_index(10)?, row.try_get_by_index(12)?);
     let (approved_at, approved_by): (Option<i64>, Option<String>) =
@@ -148,7 +159,7 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
         _ => None,
     };
     Ok(Invoice {
-        id,
+        id: row.try_get_by_index(0)?,
         payment,
         customer: row.try_get_by_index(1)?,
         period: Period { start, end },
@@ -163,7 +174,7 @@ async fn read(on: &impl ConnectionTrait, row: &QueryResult) -> Result<Invoice, S
         state: known(State::parse(&state), "state of an invoice", &state)?,
         terms: from_json("terms", &row.try_get_by_index::<String>(13)?)?,
         approved: approved_at.map(Timestamp).zip(approved_by),
-        lines,
+        lines: Vec::new(),
     })
 }
 
@@ -199,12 +210,53 @@ pub async fn billed(
         .collect()
 }
 
-/// The newest invoices, at most `limit`.
-pub async fn list(store: &Store, limit: u32) -> Result<Vec<Invoice>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM invoices ORDER BY period_start DESC, customer LIMIT $1");
-    let mut invoices = Vec::new();
-    for row in all(&store.db, &sql, [i64::from(limit).into()]).await? {
-        invoices.push(read(&store.db, &row).await?);
+/// Where a page of the list of invoices ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// When the period of the last one begins.
+    pub period_start: Timestamp,
+    /// Its id.
+    pub id: String,
+}
+
+/// The newest invoices after a place (the first ones: `None`), those of a moment in the order of their ids; at most `limit`.
+pub async fn list(store: &Store, after: Option<&Place>, limit: u32) -> Result<Vec<Invoice>, StoreError> {
+    // Each stretch along the index: what is left of the moment of the place, then what is older.
+    let mut stretches: Vec<(&str, Vec<Value>)> = Vec::new();
+    match after {
+        None => stretches.push(("", Vec::new())),
+        Some(Place { period_start, id }) => {
+            stretches.push((
+                "WHERE period_start = $2 AND id > $3",
+                vec![period_start.0.into(), id.as_str().into()],
+            ));
+            stretches.push(("WHERE period_start < $2", vec![period_start.0.into()]));
+        }
+    }
+    let mut invoices: Vec<Invoice> = Vec::new();
+    for (stretch, values) in stretches {
+        let left = i64::from(limit) - i64::try_from(invoices.len()).unwrap_or(i64::MAX);
+        if left <= 0 {
+            break;
+        }
+        let values = std::iter::once(left.into()).chain(values);
+        let sql = format!("SELECT {COLUMNS} FROM invoices {stretch} ORDER BY period_start DESC, id LIMIT $1");
+        for row in all(&store.db, &sql, values).await? {
+            invoices.push(read_head(&row)?);
+        }
+    }
+    let lines = format!(
+        "SELECT {LINE_COLUMNS}, l.invoice_id FROM keys JOIN invoice_lines l ON l.invoice_id = keys.key ORDER BY number"
+    );
+    let ids = invoices.iter().map(|invoice| ("", invoice.id.as_str()));
+    let mut lines_of: BTreeMap<String, Vec<QueryResult>> = BTreeMap::new();
+    for row in bulk::select_by_keys(&store.db, ids, &lines).await? {
+        lines_of.entry(row.try_get_by_index(10)?).or_default().push(row);
+    }
+    for invoice in &mut invoices {
+        for row in lines_of.remove(&invoice.id).unwrap_or_default() {
+            invoice.lines.push(read_line(&row, invoice.currency)?);
+        }
     }
     Ok(invoices)
 }

@@ -359,14 +359,59 @@ pub async fn counted(tx: &Tx, customer: &str, period: Period) -> Result<BTreeMap
     Ok(counted)
 }
 
-/// The charges on an invoice: its evidence, at most `limit`.
-pub async fn charges_on_invoice(store: &Store, invoice: &str, limit: u32) -> Result<Vec<Charge>, StoreError> {
-    let sql = format!(
-        "SELECT {CHARGE_COLUMNS} FROM charges c WHERE c.invoice_id = $1 \
-         ORDER BY c.effective_at, c.case_id, c.seq LIMIT $2"
-    );
-    let rows = all(&store.db, &sql, [invoice.into(), i64::from(limit).into()]).await?;
-    rows.iter().map(read_charge).collect()
+/// Where a page of the charges on an invoice ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The place of the last one in the chain; `None`: it is older than the chain.
+    pub position: Option<i64>,
+    /// Its case.
+    pub case: String,
+    /// Which row of the case's ledger.
+    pub seq: i64,
+}
+
+/// The charges on an invoice, its evidence, after a place (the first ones: `None`): in the order of the chain, then what is
+/// older than that; at most `limit`. And where they end, if there are more.
+pub async fn charges_on_invoice(
+    store: &Store,
+    invoice: &str,
+    after: Option<&Place>,
+    limit: u32,
+) -> Result<(Vec<Charge>, Option<Place>), StoreError> {
+    let mut found: Vec<(Charge, Place)> = Vec::new();
+    let whole = i64::from(limit) + 1;
+    let stretches: [(&str, Vec<Value>); 2] = match after {
+        None => [("c.position IS NOT NULL", Vec::new()), ("c.position IS NULL", Vec::new())],
+        Some(Place { position: Some(position), .. }) => {
+            [("c.position > $3", vec![(*position).into()]), ("c.position IS NULL", Vec::new())]
+        }
+        Some(Place { position: None, case, seq }) => [
+            ("1 = 0", Vec::new()),
+            (
+                "c.position IS NULL AND (c.case_id, c.seq) > ($3, $4)",
+                vec![case.as_str().into(), (*seq).into()],
+            ),
+        ],
+    };
+    for (stretch, values) in stretches {
+        let left = whole - i64::try_from(found.len()).unwrap_or(i64::MAX);
+        let values = [invoice.into(), left.into()].into_iter().chain(values);
+        let order = if stretch.contains("IS NULL") { "c.case_id, c.seq" } else { "c.position" };
+        let sql = format!(
+            "SELECT {CHARGE_COLUMNS}, c.position FROM charges c WHERE c.invoice_id = $1 AND {stretch} \
+             ORDER BY {order} LIMIT $2"
+        );
+        for row in all(&store.db, &sql, values).await? {
+            let charge = read_charge(&row)?;
+            let place =
+                Place { position: row.try_get_by_index(12)?, case: charge.key.case.clone(), seq: charge.seq };
+            found.push((charge, place));
+        }
+    }
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found.last().filter(|_| has_more).map(|(_, place)| place.clone());
+    Ok((found.into_iter().map(|(charge, _)| charge).collect(), next))
 }
 
 /// When the charge of an episode that stands last was put on an invoice; `None` if it is on none.

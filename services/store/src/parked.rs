@@ -1,7 +1,7 @@
 //! What could not be processed, with its raw bytes and its reason: listed, shown, replayed.
 
 use crate::connect::{Store, StoreError, Tx, all, known, one, run, to_json};
-use sea_orm::QueryResult;
+use sea_orm::{QueryResult, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use verdict_domain::time::Timestamp;
@@ -216,12 +216,35 @@ fn read(row: &QueryResult) -> Result<Listed, StoreError> {
     })
 }
 
-/// What is parked, the oldest first: at most `limit`, with the first 4,096 bytes of each body.
-pub async fn list(store: &Store, limit: u32) -> Result<Vec<Listed>, StoreError> {
+/// Where a page of the list of what is parked ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Since when the last thing is parked.
+    pub parked_at: Timestamp,
+    /// Its id.
+    pub id: String,
+}
+
+/// What is parked after a place (the first ones: `None`), the oldest first: at most `limit`, with the first 4,096 bytes of each
+/// body.
+pub async fn list(store: &Store, after: Option<&Place>, limit: u32) -> Result<Vec<Listed>, StoreError> {
     let columns = COLUMNS.replace("body", "COALESCE(substr(body, 1, 4096), body)");
+    let mut values: Vec<Value> = vec![i64::from(limit).into()];
+    let mut of = "";
+    if let Some(Place { parked_at, id }) = after {
+        values.extend([parked_at.0.into(), id.as_str().into()]);
+        of = " AND (parked_at, id) > ($2, $3)";
+    }
     let sql =
-        format!("SELECT {columns} FROM parked WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT $1");
-    all(&store.db, &sql, [i64::from(limit).into()]).await?.iter().map(read).collect()
+        format!("SELECT {columns} FROM parked WHERE replayed_at IS NULL{of} ORDER BY parked_at, id LIMIT $1");
+    all(&store.db, &sql, values).await?.iter().map(read).collect()
+}
+
+/// How many things are parked, as far as they are counted: up to `most`.
+pub async fn count(store: &Store, most: u32) -> Result<i64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM parked WHERE replayed_at IS NULL LIMIT $1) AS counted";
+    let row = one(&store.db, sql, [i64::from(most).into()]).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get_by_index(0))?)
 }
 
 /// One parked thing, replayed or not.

@@ -3,7 +3,7 @@
 
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, one};
-use crate::figures::of_attempts;
+use crate::figures::{Span, of_attempts};
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 use verdict_domain::time::Timestamp;
@@ -218,9 +218,11 @@ fn read_bill(row: &QueryResult) -> Result<Bill, StoreError> {
 
 /// The providers that attempts or bills name, in order, at most `limit`: what can be asked for.
 pub async fn providers(store: &Store, limit: u32) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT DISTINCT provider FROM (SELECT provider FROM provider_bills UNION \
-               SELECT provider FROM figures_by_level \
-               WHERE level = 'what' AND days = 31 AND provider <> '-') AS named ORDER BY provider LIMIT $1";
-    let rows = all(&store.db, sql, [i64::from(limit).into()]).await?;
+    let sql = format!(
+        "SELECT DISTINCT provider FROM (SELECT provider FROM provider_bills UNION SELECT provider FROM figures_by_level \
+         WHERE level = 'what' AND days = {} AND provider <> '-') AS named ORDER BY provider LIMIT $1",
+        Span::Month.days()
+    );
+    let rows = all(&store.db, &sql, [i64::from(limit).into()]).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }

@@ -38,8 +38,8 @@ pub async fn is_final_document(tx: &Tx, customer: &str, id: &str) -> Result<bool
     Ok(one(&tx.tx, sql, [customer.into(), id.into()]).await?.is_some())
 }
 
-/// A customer's outcomes on an invoice, or (`None`) on none yet, in the order of their effective times; at most `limit`
-/// after the first `skip`.
+/// A customer's outcomes on an invoice, in the order of the chain, or (`None`) on none yet, in the order of their effective
+/// times; at most `limit` after the first `skip`.
 pub async fn outcomes(
     tx: &Tx,
     customer: &str,
@@ -48,18 +48,21 @@ pub async fn outcomes(
     limit: u32,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut values: Vec<Value> = vec![customer.into(), i64::from(limit).into(), i64::from(skip).into()];
-    let on = match invoice {
+    // Both are read along an index; what is skipped is not joined. `|| ''` keeps SQLite, which knows no numbers, from reading
+    // all that the customer has.
+    let (on, order) = match invoice {
         Some(invoice) => {
             values.push(invoice.into());
-            "c.invoice_id = $4"
+            ("c.customer || '' = $1 AND c.invoice_id = $4", "c.position, c.effective_at, c.case_id, c.seq")
         }
-        None => "c.invoice_id IS NULL",
+        None => ("c.customer = $1 AND c.invoice_id IS NULL", "c.effective_at, c.case_id, c.seq"),
     };
     let sql = format!(
-        "SELECT {CHARGE_COLUMNS}, o.episode, o.kind, r.seq FROM charges c \
+        "SELECT {CHARGE_COLUMNS}, o.episode, o.kind, r.seq FROM (SELECT * FROM charges c \
+         WHERE {on} ORDER BY {order} LIMIT $2 OFFSET $3) AS c \
          JOIN outcomes o ON o.customer = c.customer AND o.case_id = c.case_id AND o.seq = c.seq \
          LEFT JOIN outcomes r ON r.customer = c.customer AND r.case_id = c.case_id AND r.reverses = c.seq \
-         WHERE c.customer = $1 AND {on} ORDER BY c.effective_at, c.case_id, c.seq LIMIT $2 OFFSET $3"
+         ORDER BY {order}"
     );
     let rows = all(&tx.tx, &sql, values).await?;
     let mut outcomes = Vec::with_capacity(rows.len());

@@ -10,7 +10,7 @@ use verdict_tests::database::fresh_postgres;
 use verdict_tests::service::Service;
 
 const SCOPES: [&str; 5] = ["ingest", "resolve", "billing", "report", "admin"];
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/overview",
     "/customers",
     "/agents",
@@ -21,6 +21,7 @@ const PAGES: [&str; 12] = [
     "/levers",
     "/invoices",
     "/invoices/acme",
+    "/alerts",
     "/sources",
     "/parked",
 ];
@@ -197,7 +198,7 @@ async fn a_page_names_the_scope_that_a_login_lacks() {
     let service = start("access-narrow").await;
     let (_, cookie) = log_in(&service, &new_key(&service, "ingest")).await;
     let cookie = cookie.unwrap();
-    let needed = [["report"; 8].as_slice(), &["billing", "billing", "admin", "admin"]].concat();
+    let needed = [["report"; 8].as_slice(), &["billing", "billing", "admin", "admin", "admin"]].concat();
     for (path, scope) in PAGES.iter().zip(needed) {
         let response = page(&service, path, &cookie).await;
         assert_eq!(response.status(), 403, "{path}");

@@ -19,6 +19,7 @@ mod figures;
 mod free;
 mod import;
 mod levers;
+mod lists;
 mod litellm;
 mod live;
 mod meter_events;

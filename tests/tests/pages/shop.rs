@@ -231,6 +231,7 @@ impl Shop {
             place("delivery", &format!("/deliveries/support/{DELIVERY}")),
             place("invoices", "/invoices"),
             place("invoice", &format!("/invoices/{invoice}")),
+            place("alerts", "/alerts"),
             place("sources", "/sources"),
             place("parked", "/parked"),
             Place { status: 404, ..place("not-found", "/cases/acme/none") },

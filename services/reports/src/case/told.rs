@@ -71,12 +71,21 @@ fn without_the_sellers_own(event: &Event) -> Event {
         attempt.cost = Cost { model_nanos: None, other_nanos: 0, currency: Currency::XXX };
     }
     match &mut event.beside {
-        Beside::Attempt { provider, recorded_nanos, price_source, cost_changes, details, .. } => {
+        Beside::Attempt {
+            provider,
+            recorded_nanos,
+            price_source,
+            cost_changes,
+            details,
+            service_tier,
+            ..
+        } => {
             provider.clear();
             *recorded_nanos = None;
             cost_changes.clear();
             *price_source = None;
             *details = None;
+            *service_tier = None;
         }
         Beside::Resolution { author, evidence, .. } => {
             author.take_if(|author| !author.starts_with("customer:") || !author.ends_with(" via page"));

@@ -144,6 +144,9 @@ pub struct AttemptView {
     pub provider: String,
     /// The model.
     pub model: String,
+    /// By which of the provider's services, such as `batch`, where the sender told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,

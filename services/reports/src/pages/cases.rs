@@ -1,11 +1,12 @@
 //! The pages of cases and of the deliveries that their facts came with.
 
+use super::paging::{Links, Turn};
 use super::{grouped, length, moment};
 use crate::case::{AmountView, BilledView, EventView, Explanation, changed_by, recorded_as};
 use askama::Template;
 use verdict_domain::money::decimal;
 use verdict_store::deliveries::Delivery;
-use verdict_store::history::{Filter, Listed};
+use verdict_store::history::{Filter, LOOKED_AT, Listed};
 
 /// The verdicts that can be asked for.
 const VERDICTS: [&str; 5] = ["pending", "confirmed", "assumed", "failed", "void"];
@@ -15,23 +16,23 @@ const VERDICTS: [&str; 5] = ["pending", "confirmed", "assumed", "failed", "void"
 struct List<'a> {
     cases: &'a [Listed],
     filter: &'a Filter,
-    limit: u32,
+    looked_at: String,
+    turn: Links,
     verdicts: [&'static str; 5],
 }
 
-/// The list of cases, in the order given: those read by `filter` with `limit`.
-pub fn cases(cases: &[Listed], filter: &Filter, limit: u32) -> Result<String, askama::Error> {
-    List { cases, filter, limit, verdicts: VERDICTS }.render()
+/// A page of the list of cases, in the order given: of those read by `filter`.
+pub fn cases(cases: &[Listed], filter: &Filter, turn: &Turn) -> Result<String, askama::Error> {
+    let asked = [("customer", &filter.customer), ("verdict", &filter.verdict), ("q", &filter.beginning)];
+    let asked = asked.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    let turn = turn.links("/cases", &asked.collect::<Vec<_>>());
+    let looked_at = grouped(&i64::from(LOOKED_AT));
+    List { cases, filter, looked_at, turn, verdicts: VERDICTS }.render()
 }
 
 impl List<'_> {
     fn is_asked(&self, verdict: &str) -> bool {
         self.filter.verdict.as_deref() == Some(verdict)
-    }
-
-    /// As many as were asked for: whether there are more is not known.
-    fn may_be_cut(&self) -> bool {
-        self.cases.len() >= self.limit as usize
     }
 }
 

@@ -1,6 +1,7 @@
 //! The page of the failure-cost report.
 
 use super::figures::{Better, Change, change, points};
+use super::paging::{LINES, Numbered};
 use super::{currency_name, encoded, exact, grouped};
 use crate::behind::Asked;
 use crate::beside::{Beside, Others};
@@ -29,6 +30,8 @@ pub struct Filter {
     pub sort: Option<Sort>,
     /// With which days it is compared.
     pub compare: Compare,
+    /// Which page of the rows, the first being 1.
+    pub page: usize,
 }
 
 impl Filter {
@@ -82,6 +85,15 @@ impl Filter {
         let sort = self.sort.map(|sort| format!("&sort={sort}")).unwrap_or_default();
         self.asked(by) + &sort
     }
+
+    /// The address of another page of the rows. A view that is shared has no address but its own.
+    fn page(&self, number: usize) -> String {
+        let page = if number == 1 { String::new() } else { format!("&page={number}") };
+        match self.is_shared {
+            true => format!("?{}#rows", page.trim_start_matches('&')),
+            false => format!("/reports/failure-cost?{}{page}#rows", self.query(&self.by)),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -91,6 +103,7 @@ struct Page<'a> {
     report: &'a FailureCost,
     before: Option<&'a FailureCost>,
     others: Option<Others<'a>>,
+    rows: Numbered<'a, Row>,
     unknown: &'a [UnknownCost],
     currencies: Vec<InCurrency<'a>>,
     losses: Vec<Loss<'a>>,
@@ -120,6 +133,7 @@ pub fn failure_cost(
         filter,
         report,
         before: beside.before.as_ref(),
+        rows: Numbered::of(&report.rows, filter.page, |number| filter.page(number)),
         unknown,
         currencies: currencies.collect(),
         losses: losses(reasons),

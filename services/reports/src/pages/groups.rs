@@ -1,6 +1,7 @@
 //! The pages of groups: customers, agents, models, actions, each beside itself in other days.
 
 use super::figures::{Better, Change, Frame, cases_href, change, money, narrowed_to, percent, points};
+use super::paging::Numbered;
 use super::{currency_name, grouped};
 use crate::definitions::{Definition, definition};
 use crate::overview::{Groups, Line};
@@ -10,9 +11,7 @@ use crate::unit::Measured;
 use crate::view::{View, slice_query};
 use askama::Template;
 use std::cmp::Ordering;
-
-/// The most lines that are shown: the CSV has all.
-const SHOWN: usize = 500;
+use std::collections::BTreeMap;
 
 /// A column of figures, and how it is shown.
 struct Column {
@@ -101,9 +100,9 @@ struct Page<'a> {
     frame: Frame<'a>,
     groups: &'a Groups,
     heads: Vec<Head>,
+    rows: Numbered<'a, &'a Line>,
     lines: Vec<Shown<'a>>,
     totals: Vec<Shown<'a>>,
-    all: usize,
     losing: usize,
     leaves_out: bool,
     with_fee: bool,
@@ -138,8 +137,8 @@ struct Cell {
     rate: Option<Rate>,
 }
 
-/// The page of a grouping: customers, agents, models or actions.
-pub fn groups(groups: &Groups, view: &View, today: i64) -> Result<String, askama::Error> {
+/// The page of a grouping: customers, agents, models or actions. `number`: which page of its lines.
+pub fn groups(groups: &Groups, view: &View, number: usize, today: i64) -> Result<String, askama::Error> {
     let page = match groups.by.as_str() {
         "customer" => "/customers",
         "agent" => "/agents",
@@ -159,7 +158,12 @@ pub fn groups(groups: &Groups, view: &View, today: i64) -> Result<String, askama
         // Money of two currencies has no order.
         currency.then(by).then_with(|| a.now.row.key.cmp(&b.now.row.key))
     });
-    let shown = |line: &'_ Line| Shown::cells(line, groups);
+    let rows = Numbered::of(&lines, number, |to| match to {
+        1 => format!("{page}?{}#rows", view.query()),
+        _ => format!("{page}?{}&page={to}#rows", view.query()),
+    });
+    let ranges = margin_ranges(groups);
+    let shown = |line: &'_ Line| Shown::cells(line, &ranges);
     let head = |column: &str, text, definition| {
         let is_sorted = column == name;
         // What is best or most first, and the other way round at the second click.
@@ -180,13 +184,12 @@ pub fn groups(groups: &Groups, view: &View, today: i64) -> Result<String, askama
     heads.extend(COLUMNS.iter().map(|column| head(column.name, column.heading, Some(definition(column.id)))));
     let page = Page {
         heads,
-        all: lines.len(),
         losing: groups.lines.iter().filter(|line| line.is_losing()).count(),
         leaves_out: groups.lines.iter().any(|line| line.now.row.one_currency.leaves_out),
         with_fee: groups.lines.iter().any(|line| line.now.stripe_fee_nanos.is_some()),
-        lines: lines
-            .into_iter()
-            .take(SHOWN)
+        lines: rows
+            .lines
+            .iter()
             .map(|line| Shown { cells: shown(line), ..Shown::new(line, groups, view) })
             .collect(),
         totals: groups
@@ -197,6 +200,7 @@ pub fn groups(groups: &Groups, view: &View, today: i64) -> Result<String, askama
         csv: format!("/v1/reports/failure-cost?{}&by={}&format=csv", slice_query(&view.of), groups.by),
         frame: Frame::new(page, view, today),
         groups,
+        rows,
     };
     page.render()
 }
@@ -231,7 +235,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn cells(line: &Line, groups: &Groups) -> Vec<Cell> {
+    fn cells(line: &Line, ranges: &BTreeMap<&str, (i64, i64)>) -> Vec<Cell> {
         let (row, currency) = (&line.now.row, line.now.row.currency.as_str());
         let is_total = row.key == "total";
         let cell = |column: &Column| {
@@ -275,7 +279,7 @@ impl<'a> Shown<'a> {
                     Kind::Rate => now.zip(before).map(|(now, before)| points(now, before)),
                     _ => change(now, before, column.better, text),
                 },
-                bar: (is_margin && !is_total).then(|| bar(now?, groups, currency)).flatten(),
+                bar: (is_margin && !is_total).then(|| bar(now?, *ranges.get(currency)?)).flatten(),
                 rate,
             }
         };
@@ -295,12 +299,21 @@ impl Cell {
     }
 }
 
+/// From where to where the margins of each currency reach, zero among them.
+fn margin_ranges(groups: &Groups) -> BTreeMap<&str, (i64, i64)> {
+    let mut ranges: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+    for row in groups.lines.iter().map(|line| &line.now.row) {
+        if let Some(nanos) = row.one_currency.margin_nanos {
+            let (low, high) = ranges.entry(&row.currency).or_default();
+            (*low, *high) = (nanos.min(*low), nanos.max(*high));
+        }
+    }
+    ranges
+}
+
 /// Where the bar of a margin begins and how wide it is, beside all others of the currency, and where the zero is: in
 /// hundredths of the width.
-fn bar(nanos: i64, groups: &Groups, currency: &str) -> Option<(i64, i64, i64)> {
-    let margins = groups.lines.iter().filter(|line| line.now.row.currency == currency);
-    let margins = margins.filter_map(|line| line.now.row.one_currency.margin_nanos);
-    let (low, high) = margins.fold((0, 0), |(low, high), nanos| (nanos.min(low), nanos.max(high)));
+fn bar(nanos: i64, (low, high): (i64, i64)) -> Option<(i64, i64, i64)> {
     let range = i128::from(high) - i128::from(low);
     if range == 0 {
         return None;

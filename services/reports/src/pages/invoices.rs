@@ -1,6 +1,7 @@
 //! The pages of invoices.
 
-use super::{grouped, length, moment, thousands};
+use super::paging::{Links, Turn};
+use super::{encoded, grouped, length, moment, thousands};
 use askama::Template;
 use verdict_domain::money::{Currency, decimal, minor_decimal};
 use verdict_domain::time::Timestamp;
@@ -11,11 +12,12 @@ use verdict_store::ledger::Charge;
 #[template(path = "invoices.html")]
 struct List<'a> {
     invoices: &'a [Invoice],
+    turn: Links,
 }
 
-/// The list of invoices, in the order given.
-pub fn invoices(invoices: &[Invoice]) -> Result<String, askama::Error> {
-    List { invoices }.render()
+/// A page of the list of invoices, in the order given.
+pub fn invoices(invoices: &[Invoice], turn: &Turn) -> Result<String, askama::Error> {
+    List { invoices, turn: turn.links("/invoices", &[]) }.render()
 }
 
 #[derive(Template)]
@@ -24,22 +26,22 @@ struct One<'a> {
     invoice: &'a Invoice,
     link: Option<&'a (i64, String)>,
     charges: &'a [Charge],
-    shown_limit: u32,
+    turn: Links,
     decimals: usize,
 }
 
-/// One invoice, to be printed, with its place and link in the chain and the charges that it rests on: those read with
-/// `shown_limit`.
+/// One invoice, to be printed, with its place and link in the chain and a page of the charges that it rests on.
 pub fn invoice(
     invoice: &Invoice,
     link: Option<&(i64, String)>,
     charges: &[Charge],
-    shown_limit: u32,
+    turn: &Turn,
 ) -> Result<String, askama::Error> {
     let lines = invoice.lines.iter().map(|line| line.amount.nanos);
     let nanos = lines.chain(charges.iter().map(|item| item.charge.amount.nanos));
     let decimals = nanos.map(|nanos| decimal(nanos, 2).rsplit('.').next().map_or(2, str::len)).max();
-    One { invoice, link, charges, shown_limit, decimals: decimals.unwrap_or(2) }.render()
+    let turn = turn.links(&format!("/invoices/{}", encoded(&invoice.id)), &[]);
+    One { invoice, link, charges, turn, decimals: decimals.unwrap_or(2) }.render()
 }
 
 impl One<'_> {
@@ -51,11 +53,6 @@ impl One<'_> {
     fn adds_up(&self) -> bool {
         let sum: i128 = self.invoice.lines.iter().map(|line| i128::from(line.minor)).sum();
         sum == i128::from(self.invoice.total_minor)
-    }
-
-    /// As many as were asked for: whether there are more is not known.
-    fn may_be_cut(&self) -> bool {
-        self.charges.len() >= self.shown_limit as usize
     }
 }
 

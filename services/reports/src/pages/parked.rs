@@ -1,5 +1,6 @@
 //! The page of what could not be processed.
 
+use super::paging::{Links, Turn};
 use super::{grouped, length, moment};
 use askama::Template;
 use verdict_store::parked::Listed;
@@ -11,7 +12,11 @@ struct Page<'a> {
     total: i64,
     dropped: i64,
     said: Option<&'a Said>,
+    turn: Links,
 }
+
+/// Beyond so many, things are not counted.
+pub const COUNTED: u32 = 10_000;
 
 /// What came of trying something again.
 #[derive(Debug, Clone)]
@@ -22,19 +27,22 @@ pub struct Said {
     pub text: String,
 }
 
-/// What is parked: `items` of `total`, each with a button and the command that replays it; and how much telemetry is `dropped`.
+/// A page of what is parked, each with a button and the command that replays it; of `total`, which is counted up to one more
+/// than [`COUNTED`]; and how much telemetry is `dropped`.
 pub fn parked(
     items: &[Listed],
     total: i64,
     dropped: i64,
     said: Option<&Said>,
+    turn: &Turn,
 ) -> Result<String, askama::Error> {
-    Page { items, total, dropped, said }.render()
+    Page { items, total, dropped, said, turn: turn.links("/parked", &[]) }.render()
 }
 
 impl Page<'_> {
-    fn is_cut(&self) -> bool {
-        i64::try_from(self.items.len()).is_ok_and(|shown| shown < self.total)
+    fn total(&self) -> String {
+        let counted = i64::from(COUNTED);
+        if self.total > counted { format!("More than {}", grouped(&counted)) } else { grouped(&self.total) }
     }
 }
 

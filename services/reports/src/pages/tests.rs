@@ -1,3 +1,4 @@
+mod alerts;
 mod cases;
 mod customer;
 mod figures;
@@ -47,7 +48,7 @@ fn report(by: &str, rows: Vec<Row>, totals: Vec<Row>) -> FailureCost {
 fn filter(by: &str, customer: Option<&str>) -> Filter {
     let (from, to) = (parse_day("2026-10-01").unwrap(), parse_day("2026-11-01").unwrap());
     let of = Slice { from, to, customer: customer.map(str::to_string), ..Slice::default() };
-    Filter { of, by: by.into(), is_shared: false, sort: None, compare: Compare::Nothing }
+    Filter { of, by: by.into(), is_shared: false, sort: None, page: 1, compare: Compare::Nothing }
 }
 
 fn alone(report: &FailureCost) -> Beside {
@@ -108,6 +109,72 @@ fn a_shared_report_leads_nowhere() {
     let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(links, ["/style.css", "#main"], "{html}");
     assert!(!html.contains("<form") && !html.contains("<script"));
+}
+
+/// A page that is not the first one, or that others follow.
+fn turn(is_later: bool, next: Option<&str>) -> Turn {
+    Turn { is_later, next: next.map(Into::into) }
+}
+
+/// More rows than a page has.
+fn many() -> FailureCost {
+    let row = |nth: usize| Row {
+        key: format!("customer-{nth:04}"),
+        currency: "USD".into(),
+        attempts: 1,
+        lost_nanos: 1,
+        cost_nanos: 1,
+        ..Row::default()
+    };
+    let total = Row { key: "total".into(), attempts: 250, lost_nanos: 250, cost_nanos: 250, ..row(0) };
+    report("customer", (1..=250).map(row).collect(), vec![total])
+}
+
+#[test]
+fn a_report_of_many_rows_is_shown_in_pages_with_the_sums_of_all() {
+    let (all, none) = (many(), report("day", Vec::new(), Vec::new()));
+    let sort = crate::Sort::read("-attempts").unwrap();
+    let shown = |page, is_shared| {
+        let filter = Filter { page, is_shared, sort: Some(sort), ..filter("customer", None) };
+        failure_cost(&alone(&all), &none, &none, &[], &[], &filter).unwrap()
+    };
+    let html = shown(2, false);
+    let has =
+        |html: &str, nth: usize| html.contains(&format!(r#"<th class="key" scope="row">customer-{nth:04}"#));
+    let held: Vec<usize> = (1..=250).filter(|nth| has(&html, *nth)).collect();
+    assert_eq!(held, (101..=200).collect::<Vec<_>>());
+    for text in [
+        "<caption>101 to 200 of 250; the total is of all.",
+        r##"href="/reports/failure-cost?from=2026-10-01&#38;to=2026-11-01&#38;by=customer&#38;sort=-attempts#rows" rel="prev""##,
+        r##"sort=-attempts&#38;page=3#rows" rel="next">Next page</a>"##,
+        // A link of the total is of all customers, also where it is not on the last page.
+        ">250</a>",
+    ] {
+        assert!(html.contains(text), "{text}\n{html}");
+    }
+    let last = shown(3, true);
+    assert!(has(&last, 250) && !has(&last, 200) && !last.contains("rel=\"next\""));
+    assert!(last.contains(r##"<a href="?page=2#rows" rel="prev">Previous page</a>"##), "{last}");
+    assert!(!last.contains("href=\"/reports"));
+}
+
+#[test]
+fn models_without_a_price_are_shown_as_far_as_a_page_goes() {
+    let model = |nth: usize| UnknownCost {
+        customer: "acme".into(),
+        provider: "openai".into(),
+        model: format!("model-{nth:03}"),
+        attempts: 1,
+    };
+    let unknown: Vec<UnknownCost> = (1..=LINES + 1).map(model).collect();
+    let shown = |unknown: &[UnknownCost]| {
+        let all = many();
+        failure_cost(&alone(&all), &all, &all, unknown, &[], &filter("customer", None)).unwrap()
+    };
+    let html = shown(&unknown);
+    assert!(html.contains("model-100") && !html.contains("model-101"));
+    assert!(html.contains(r#"The 100 most frequent; <a href="/v1/reports/unknown-costs">"#));
+    assert!(!shown(&unknown[..LINES]).contains("most frequent;"));
 }
 
 #[test]
@@ -358,7 +425,7 @@ fn one_invoice(id: &str, currency: Currency, lines: Vec<Line>) -> Invoice {
 
 #[test]
 fn invoices_without_any() {
-    assert!(invoices(&[]).unwrap().contains("No invoice has been drafted yet."));
+    assert!(invoices(&[], &Turn::default()).unwrap().contains("No invoice has been drafted yet."));
 }
 
 #[test]
@@ -366,7 +433,7 @@ fn invoices_of_several_currencies() {
     let mut hostile = one_invoice(HOSTILE, Currency::USD, Vec::new());
     hostile.stripe_status = Some(HOSTILE.into());
     let yen = Invoice { total_minor: -110, ..one_invoice("kiku/2026-10", Currency::JPY, Vec::new()) };
-    let html = invoices(&[hostile, yen]).unwrap();
+    let html = invoices(&[hostile, yen], &Turn::default()).unwrap();
     assert_escaped(&html);
     assert!(html.contains(r#"href="/invoices/kiku%2F2026-10""#));
     assert!(html.contains(r#"class="negative">-110</td>"#) && html.contains("final, not at Stripe"));
@@ -382,7 +449,7 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
     let mut drafted = one_invoice(HOSTILE, Currency::USD, lines);
     drafted.bill_to = BillTo { name: HOSTILE.into(), email: HOSTILE.into() };
     drafted.stripe_id = Some(HOSTILE.into());
-    let html = invoice(&drafted, Some(&(7, "4ab1".into())), &charges, 3).unwrap();
+    let html = invoice(&drafted, Some(&(7, "4ab1".into())), &charges, &Turn::default()).unwrap();
     assert_escaped(&html);
     for text in [
         "The lines add up to the total.",
@@ -400,13 +467,16 @@ fn an_invoice_tells_whether_it_adds_up_and_whether_its_evidence_is_whole() {
         assert!(html.contains(text), "{text}\n{html}");
     }
     drafted.total_minor = i64::MIN;
-    let html = invoice(&drafted, None, &charges, 2).unwrap();
+    let html = invoice(&drafted, None, &charges, &turn(true, Some("[7]"))).unwrap();
     assert!(
         html.contains("do not add up")
-            && html.contains("The first 2 charges on this invoice; there may be more.")
+            && html.contains("2 of the charges on this invoice, in the order of the chain.")
+            && html.contains("?after=%5B7%5D\" rel=\"next\">Next page</a>")
     );
     assert!(
-        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], 2).unwrap().contains("No charges.")
+        invoice(&one_invoice("x", Currency::EUR, Vec::new()), None, &[], &Turn::default())
+            .unwrap()
+            .contains("No charges.")
     );
 }
 
@@ -423,14 +493,17 @@ fn listed(origin: Origin, reference: &str, reason: &str, body: &[u8]) -> Listed 
 
 #[test]
 fn parked_shows_the_beginning_of_any_bytes() {
-    assert!(parked(&[], 0, 0, None).unwrap().contains("Nothing is parked."));
+    assert!(parked(&[], 0, 0, None, &Turn::default()).unwrap().contains("Nothing is parked."));
     let mut body = HOSTILE.as_bytes().to_vec();
     body.extend([0xff, 0xfe, 0]);
     body.extend("é".repeat(100).as_bytes());
-    let html = parked(&[listed(Origin::Delivery, HOSTILE, HOSTILE, &body)], 1_001, 7, None).unwrap();
+    let item = listed(Origin::Delivery, HOSTILE, HOSTILE, &body);
+    let html = parked(&[item], 1_001, 7, None, &turn(false, Some("[1]"))).unwrap();
     assert_escaped(&html);
     assert!(html.contains("7 spans and logs that could not be used are gone"), "{html}");
-    assert!(html.contains("1,001 could not be processed") && html.contains("The oldest 1 are shown."));
+    assert!(
+        html.contains("1,001 could not be processed") && html.contains(r#"href="/parked?after=%5B1%5D""#)
+    );
     assert!(!html.contains('\0'));
     assert!(html.contains("The first 200 of") && html.contains("verdict parked replay "));
 }
@@ -521,10 +594,10 @@ fn sample() -> Vec<(String, String)> {
         invoice.stripe_id = Some("in_1SGq0aLkdIwHu7ixUEk1x2Yz".into());
         invoice.stripe_status = Some("open".into());
     }
-    pages.push(("invoices".to_string(), invoices(&drafted).unwrap()));
+    pages.push(("invoices".to_string(), invoices(&drafted, &Turn::default()).unwrap()));
     pages.push((
         "invoice".to_string(),
-        invoice(&drafted[0], Some(&(3, "5d1c".repeat(16))), &charges, 500).unwrap(),
+        invoice(&drafted[0], Some(&(3, "5d1c".repeat(16))), &charges, &Turn::default()).unwrap(),
     ));
 
     let items = [
@@ -542,7 +615,8 @@ fn sample() -> Vec<(String, String)> {
         ),
         listed(Origin::Delivery, "zendesk/01HQ7", "not JSON: expected value at line 1 column 1", &[0, 159, 146, 150]),
     ];
-    pages.push(("parked".to_string(), parked(&items, 3, 0, None).unwrap()));
+    pages.push(("parked".to_string(), parked(&items, 3, 0, None, &Turn::default()).unwrap()));
+    pages.extend(alerts::sample());
     pages.extend(cases::sample());
     pages.extend(provider_bill::sample());
     pages.extend(figures::sample());

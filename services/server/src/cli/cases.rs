@@ -5,7 +5,7 @@ use crate::clock::wall_clock;
 use crate::config::{TEST_CLOCK_SETTING, parse_start};
 use crate::contract::{self, Format};
 use crate::http::behind::{BehindBody, BehindParams, Found, Written, asked, found};
-use crate::http::cases::{CaseParams, ListedBody, SHOWN_CASES, filter};
+use crate::http::cases::{CaseParams, ListedBody, SHOWN_CASES, filter, listed};
 use clap::{Args, Subcommand, ValueEnum};
 use std::error::Error;
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::io::{BufReader, BufWriter, Write};
 use verdict_domain::rule::Rule;
 use verdict_domain::time::{MICROS_PER_DAY, Timestamp, day_text};
 use verdict_store::cases::CaseKey;
-use verdict_store::history::{self, Window};
+use verdict_store::history::Window;
 use verdict_store::{Store, access};
 
 /// Explains a case: what is held of it and why, what was recorded, billed and paid.
@@ -185,13 +185,17 @@ pub(super) async fn run(store: &Store, command: Cases) -> Outcome {
     let Cases::List(List { of, verdict, q, figure, format }) = command;
     let Of { customer, agent, provider, model, action } = of;
     let Figure { from, to, currency, bucket, reason, sort, after } = figure;
-    let words = [&from, &to, &agent, &provider, &model, &action, &currency, &bucket, &reason, &sort, &after];
+    let words = [&from, &to, &agent, &provider, &model, &action, &currency, &bucket, &reason, &sort];
     let is_of_figure = format.is_some() || words.iter().any(|word| word.is_some());
     if !is_of_figure {
-        let filter = filter(CaseParams { customer, verdict, q })?;
-        let listed = history::list(store, &filter, SHOWN_CASES).await?;
-        let listed: Vec<ListedBody> = listed.into_iter().map(ListedBody::from).collect();
-        println!("{}", serde_json::to_string_pretty(&listed)?);
+        let filter = filter(CaseParams { customer, verdict, q, after: None })?;
+        let (cases, next) =
+            listed(store, &filter, after.as_deref(), SHOWN_CASES).await.map_err(|problem| problem.detail().to_string())?;
+        let cases: Vec<ListedBody> = cases.into_iter().map(ListedBody::from).collect();
+        println!("{}", serde_json::to_string_pretty(&cases)?);
+        if let Some(next) = next {
+            eprintln!("There are more: --after '{next}'");
+        }
         return Ok(());
     }
     if verdict.is_some() || q.is_some() {

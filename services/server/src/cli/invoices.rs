@@ -42,7 +42,7 @@ pub(super) enum Invoices {
 pub(super) async fn run(config: &Config, store: &Store, command: Invoices) -> Outcome {
     match command {
         Invoices::List => {
-            for invoice in invoices::list(store, 10_000).await? {
+            for invoice in invoices::list(store, None, 10_000).await? {
                 let total = minor_decimal(invoice.total_minor, invoice.currency);
                 println!(
                     "{}  {}  {total} {}  {}",

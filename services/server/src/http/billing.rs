@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
+use super::paging::{self, PageParams};
 use super::problem::{Problem, ProblemBody};
 use super::read;
 use crate::contract::{self, Format};
@@ -15,7 +16,7 @@ use verdict_domain::judge::WinKind;
 use verdict_domain::money::minor_decimal;
 use verdict_domain::time::Timestamp;
 use verdict_store::contracts;
-use verdict_store::invoices::{self, Invoice};
+use verdict_store::invoices::{self, Invoice, Place};
 
 /// Puts a contract version. A version that a charge or a period rests on cannot change: put the next one.
 #[utoipa::path(
@@ -169,13 +170,37 @@ impl From<Invoice> for InvoiceBody {
     }
 }
 
-/// Lists the newest invoices, at most 1,000.
-#[utoipa::path(responses((status = 200, description = "The newest first", body = Vec<InvoiceBody>)))]
+/// Lists invoices, 1,000 a page: the header `Link` leads to the next one.
+#[utoipa::path(
+    params(PageParams),
+    responses(
+        (status = 200, description = "The newest first", body = Vec<InvoiceBody>),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
 #[get("/v1/invoices")]
-pub(super) async fn list_invoices(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_invoices(
+    caller: Caller,
+    door: web::Data<Door>,
+    request: HttpRequest,
+    params: web::Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Billing)?;
-    let invoices = invoices::list(&door.store, 1_000).await?;
-    Ok(HttpResponse::Ok().json(invoices.into_iter().map(InvoiceBody::from).collect::<Vec<_>>()))
+    let (invoices, next) = listed(&door, params.after.as_deref(), 1_000).await?;
+    Ok(paging::listed(&request, invoices.into_iter().map(InvoiceBody::from).collect::<Vec<_>>(), next))
+}
+
+/// A page of the invoices, and where the next one begins.
+pub(super) async fn listed(
+    door: &Door,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Invoice>, Option<String>), Problem> {
+    let after: Option<(i64, String)> = paging::place(after)?;
+    let after = after.map(|(start, id)| Place { period_start: Timestamp(start), id });
+    let mut invoices = invoices::list(&door.store, after.as_ref(), limit + 1).await?;
+    let next = paging::cut(&mut invoices, limit, |last| (last.period.start.0, last.id.clone()));
+    Ok((invoices, next))
 }
 
 /// Shows one invoice.

@@ -3,6 +3,7 @@
 use super::Door;
 use super::access::{Caller, Scope};
 use super::behind::{self, BehindBody, BehindParams, is_of_figure};
+use super::paging;
 use super::problem::{Problem, ProblemBody};
 use super::read;
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -10,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_domain::time::Timestamp;
 use verdict_reports::{Explanation, RejudgeError, explain};
+use verdict_store::Store;
 use verdict_store::cases::CaseKey;
 use verdict_store::deliveries::{self, Delivery};
-use verdict_store::history::{self, Filter, Listed};
+use verdict_store::history::{self, Filter, Listed, Place};
 
-/// The most cases in a list.
+/// The most cases on a page of the list.
 pub(crate) const SHOWN_CASES: u32 = 200;
 
 /// Which cases to list.
@@ -27,6 +29,25 @@ pub(crate) struct CaseParams {
     pub verdict: Option<String>,
     /// What the case's id begins with.
     pub q: Option<String>,
+    /// Where the page before ended: as its `Link` says.
+    pub after: Option<String>,
+}
+
+/// A page of the cases that are asked for, and where the next one begins.
+pub(crate) async fn listed(
+    store: &Store,
+    filter: &Filter,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Listed>, Option<String>), Problem> {
+    let after: Option<(i64, String, String)> = paging::place(after)?;
+    let after = after.map(|(judged_at, customer, case)| Place {
+        judged_at: Timestamp(judged_at),
+        key: CaseKey { customer, case },
+    });
+    let page = history::list(store, filter, after.as_ref(), limit).await?;
+    let told = |Place { judged_at, key }| paging::told((judged_at.0, key.customer, key.case));
+    Ok((page.cases, page.next.map(told)))
 }
 
 /// Reads which cases to list; the message names the field.
@@ -73,8 +94,9 @@ enum CasesBody {
     Behind(BehindBody),
 }
 
-/// Lists cases that were judged, the last judged first, at most 200; or, as the page of cases does, those behind a figure: where
-/// one of the parameters of a figure is given (all but `customer`, `verdict` and `q`), the answer is that of `/v1/figures/cases`.
+/// Lists cases that were judged, the last judged first; those whose ids begin with `q` in the order of their ids. 200 a page:
+/// the header `Link` leads to the next one. Or, as the page of cases does, those behind a figure: where one of the parameters of a
+/// figure is given (all but `customer`, `verdict`, `q` and `after`), the answer is that of `/v1/figures/cases`.
 #[utoipa::path(
     params(
         ("verdict" = Option<String>, Query, description = "Not of a figure: `pending`, `confirmed`, `assumed`, `failed`, `void` or `none`, of the case's last episode"),
@@ -96,9 +118,11 @@ pub(super) async fn list_cases(
     if is_of_figure(request.query_string()) {
         return behind::answer(&door, read::query(&request)?).await;
     }
-    let filter = filter(read::query(&request)?).map_err(Problem::unprocessable)?;
-    let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
-    Ok(HttpResponse::Ok().json(listed.into_iter().map(ListedBody::from).collect::<Vec<_>>()))
+    let params: CaseParams = read::query(&request)?;
+    let after = params.after.clone();
+    let filter = filter(params).map_err(Problem::unprocessable)?;
+    let (cases, next) = listed(&door.store, &filter, after.as_deref(), SHOWN_CASES).await?;
+    Ok(paging::listed(&request, cases.into_iter().map(ListedBody::from).collect::<Vec<_>>(), next))
 }
 
 /// The explanation of a case that was judged.

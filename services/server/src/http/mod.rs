@@ -16,6 +16,7 @@ mod litellm;
 mod live;
 mod operations;
 mod pages;
+mod paging;
 mod prices;
 mod problem;
 mod provider_bills;

@@ -2,15 +2,16 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
+use super::paging::{self, PageParams};
 use super::problem::{Problem, ProblemBody};
 use super::read;
 use crate::config::TEST_CLOCK_SETTING;
 use crate::replay::{Replayed, replay};
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_domain::time::Timestamp;
-use verdict_store::parked::{self, Listed};
+use verdict_store::parked::{self, Listed, Place};
 use verdict_store::{StoreError, access, status as look};
 
 /// How much waits at each step.
@@ -50,13 +51,37 @@ impl From<Listed> for ParkedBody {
     }
 }
 
-/// Lists what is parked, the oldest first, at most 1,000.
-#[utoipa::path(responses((status = 200, body = Vec<ParkedBody>)))]
+/// Lists what is parked, the oldest first, 1,000 a page: the header `Link` leads to the next one.
+#[utoipa::path(
+    params(PageParams),
+    responses(
+        (status = 200, body = Vec<ParkedBody>),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
 #[get("/v1/parked")]
-pub(super) async fn list_parked(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_parked(
+    caller: Caller,
+    door: web::Data<Door>,
+    request: HttpRequest,
+    params: web::Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    let listed = parked::list(&door.store, 1_000).await?;
-    Ok(HttpResponse::Ok().json(listed.into_iter().map(ParkedBody::from).collect::<Vec<_>>()))
+    let (items, next) = listed(&door, params.after.as_deref(), 1_000).await?;
+    Ok(paging::listed(&request, items.into_iter().map(ParkedBody::from).collect::<Vec<_>>(), next))
+}
+
+/// A page of what is parked, and where the next one begins.
+pub(super) async fn listed(
+    door: &Door,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Listed>, Option<String>), Problem> {
+    let after: Option<(i64, String)> = paging::place(after)?;
+    let after = after.map(|(at, id)| Place { parked_at: Timestamp(at), id });
+    let mut items = parked::list(&door.store, after.as_ref(), limit + 1).await?;
+    let next = paging::cut(&mut items, limit, |last| (last.parked_at.0, last.id.clone()));
+    Ok((items, next))
 }
 
 /// Shows one parked thing.

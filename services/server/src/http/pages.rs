@@ -3,13 +3,14 @@
 use super::Door;
 use super::access::{Caller, Scope, log_in, log_out};
 use super::behind::{self, BehindParams, Found};
-use super::cases::{self, SHOWN_CASES};
+use super::cases::{self, CaseParams};
 use super::figures::{FigureParams, view};
 use super::live;
+use super::paging::{self, PageParams, numbered};
 use super::problem::Problem;
 use super::provider_bills::{BillParams, looked_at};
 use super::reports::{ReportParams, compared, query, sort};
-use super::{figures, operations, read, sources};
+use super::{billing, figures, operations, read, sources};
 use crate::replay::Replayed;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue, LOCATION};
@@ -20,16 +21,15 @@ use verdict_reports::pages::{self, Filter, Said, SourceHealth};
 use verdict_reports::{Asked, Compare, Query, Sort};
 use verdict_store::figures::{GroupBy, cases_behind};
 use verdict_store::{
-    StoreError, alerts, attempts, chain, history, invoices, ledger, parked, provider_bills, quarantine,
-    status,
+    StoreError, alerts, attempts, chain, invoices, ledger, parked, provider_bills, quarantine,
 };
 
 /// The most charges shown as the evidence of an invoice.
 const SHOWN_CHARGES: u32 = 500;
-const SHOWN_INVOICES: u32 = 200;
 /// Lost cases on the page of the failure-cost report.
 const DEAREST_CASES: u32 = 10;
-const SHOWN_PARKED: u32 = 200;
+/// The most lines of a list on a page.
+const SHOWN: u32 = pages::LINES as u32;
 const SHOWN_PROVIDERS: u32 = 200;
 
 /// The routes of the pages.
@@ -57,6 +57,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/deliveries/{source}/{id}", web::get().to(show_delivery))
         .route("/invoices", web::get().to(list_invoices))
         .route("/invoices/{id}", web::get().to(show_invoice))
+        .route("/alerts", web::get().to(list_alerts))
         .route("/sources", web::get().to(list_sources))
         .route("/quarantine/{id}/replay", web::post().to(replay_quarantined))
         .route("/parked", web::get().to(list_parked))
@@ -200,34 +201,36 @@ async fn overview(login: Login, door: web::Data<Door>, params: web::Query<Figure
     shown(pages::overview(&overview, &view, open.as_deref(), now.day()))
 }
 
-/// The alerts that are not over.
+/// The alerts that are not over, the last raised first, as many as a page shows.
 async fn open_alerts(door: &Door) -> Result<Vec<alerts::Alert>, Problem> {
-    let mut open = alerts::list(&door.store, SHOWN_PARKED).await?;
+    let mut open = alerts::list(&door.store, None, SHOWN).await?;
     open.retain(|alert| alert.cleared_at.is_none());
     Ok(open)
 }
 
-async fn customers(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
-    groups(login, &door, &params, GroupBy::Customer).await
+async fn customers(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
+    groups(login, &door, &request, GroupBy::Customer).await
 }
 
-async fn agents(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
-    groups(login, &door, &params, GroupBy::Agent).await
+async fn agents(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
+    groups(login, &door, &request, GroupBy::Agent).await
 }
 
-async fn models(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
-    groups(login, &door, &params, GroupBy::Model).await
+async fn models(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
+    groups(login, &door, &request, GroupBy::Model).await
 }
 
-async fn actions(login: Login, door: web::Data<Door>, params: web::Query<FigureParams>) -> Page {
-    groups(login, &door, &params, GroupBy::Action).await
+async fn actions(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
+    groups(login, &door, &request, GroupBy::Action).await
 }
 
-async fn groups(login: Login, door: &Door, params: &FigureParams, by: GroupBy) -> Page {
+async fn groups(login: Login, door: &Door, request: &HttpRequest, by: GroupBy) -> Page {
     login?.may(Scope::Report)?;
     let now = door.clock.now();
-    let view = view(params, now).map_err(Problem::unprocessable)?;
-    shown(pages::groups(&figures::groups_of(door, &view, by).await?, &view, now.day()))
+    let (number, query) = numbered(request.query_string())?;
+    let params: FigureParams = read::text(&query)?;
+    let view = view(&params, now).map_err(Problem::unprocessable)?;
+    shown(pages::groups(&figures::groups_of(door, &view, by).await?, &view, number, now.day()))
 }
 
 async fn definitions(login: Login) -> Page {
@@ -235,12 +238,14 @@ async fn definitions(login: Login) -> Page {
     shown(pages::definitions())
 }
 
-async fn failure_cost(login: Login, door: web::Data<Door>, params: web::Query<ReportParams>) -> Page {
+async fn failure_cost(login: Login, door: web::Data<Door>, request: HttpRequest) -> Page {
     login?.may(Scope::Report)?;
+    let (number, rest) = numbered(request.query_string())?;
+    let params: ReportParams = read::text(&rest)?;
     let query = query(&params, door.clock.now()).map_err(Problem::unprocessable)?;
     let sort = sort(&params).map_err(Problem::unprocessable)?;
     let compare = compared(&params, Compare::Previous).map_err(Problem::unprocessable)?;
-    shown_live(failure_cost_page(&door, &query, compare, sort, false).await?)
+    shown_live(failure_cost_page(&door, &query, compare, sort, number, false).await?)
 }
 
 async fn provider_bill(login: Login, door: web::Data<Door>, params: web::Query<BillParams>) -> Page {
@@ -255,12 +260,13 @@ async fn show_levers(login: Login, door: web::Data<Door>) -> Page {
     shown(pages::levers(crate::levers::last(&door.store).await?.as_ref()))
 }
 
-/// The page of the failure-cost report; `shared`: for somebody who sees this one view and nothing else.
+/// The page of the failure-cost report, `number` being which of its rows; `shared`: for somebody who sees this one view and nothing else.
 pub(super) async fn failure_cost_page(
     door: &Door,
     query: &Query,
     compare: Compare,
     sort: Option<Sort>,
+    number: usize,
     is_shared: bool,
 ) -> Result<Result<String, pages::RenderError>, StoreError> {
     let by = |by: GroupBy| Query { by, ..query.clone() };
@@ -279,7 +285,8 @@ pub(super) async fn failure_cost_page(
             cases_behind(&door.store, &lost.behind(), lost.order, None, DEAREST_CASES).await?
         }
     };
-    let filter = Filter { of: query.of.clone(), by: report.now.by.clone(), is_shared, sort, compare };
+    let by = report.now.by.clone();
+    let filter = Filter { of: query.of.clone(), by, is_shared, sort, page: number, compare };
     Ok(pages::failure_cost(&report, &trend, &reasons, &unknown, &dearest, &filter))
 }
 
@@ -288,9 +295,11 @@ async fn list_cases(login: Login, door: web::Data<Door>, request: HttpRequest) -
     if behind::is_of_figure(request.query_string()) {
         return list_cases_behind(&door, read::query(&request)?).await;
     }
-    let filter = cases::filter(read::query(&request)?).map_err(Problem::unprocessable)?;
-    let listed = history::list(&door.store, &filter, SHOWN_CASES).await?;
-    shown(pages::cases(&listed, &filter, SHOWN_CASES))
+    let params: CaseParams = read::query(&request)?;
+    let after = params.after.clone();
+    let filter = cases::filter(params).map_err(Problem::unprocessable)?;
+    let (listed, next) = cases::listed(&door.store, &filter, after.as_deref(), SHOWN).await?;
+    shown(pages::cases(&listed, &filter, &paging::turn(after.as_deref(), next)))
 }
 
 async fn list_cases_behind(door: &Door, params: BehindParams) -> Page {
@@ -311,29 +320,42 @@ async fn show_delivery(login: Login, door: web::Data<Door>, path: web::Path<(Str
     shown(pages::delivery(&cases::delivery(&door, &source, &id).await?))
 }
 
-async fn list_invoices(login: Login, door: web::Data<Door>) -> Page {
+async fn list_invoices(login: Login, door: web::Data<Door>, params: web::Query<PageParams>) -> Page {
     login?.may(Scope::Billing)?;
-    shown(pages::invoices(&invoices::list(&door.store, SHOWN_INVOICES).await?))
+    let after = params.after.as_deref();
+    let (invoices, next) = billing::listed(&door, after, SHOWN).await?;
+    shown(pages::invoices(&invoices, &paging::turn(after, next)))
 }
 
-async fn show_invoice(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
+async fn show_invoice(
+    login: Login,
+    door: web::Data<Door>,
+    id: web::Path<String>,
+    params: web::Query<PageParams>,
+) -> Page {
     login?.may(Scope::Billing)?;
+    let after: Option<(Option<i64>, String, i64)> = paging::place(params.after.as_deref())?;
+    let after = after.map(|(position, case, seq)| ledger::Place { position, case, seq });
     let invoice =
         invoices::find(&door.store, &id).await?.ok_or_else(|| Problem::not_found("this invoice"))?;
-    let charges = ledger::charges_on_invoice(&door.store, &invoice.id, SHOWN_CHARGES).await?;
+    let (charges, next) =
+        ledger::charges_on_invoice(&door.store, &invoice.id, after.as_ref(), SHOWN_CHARGES).await?;
+    let next = next.map(|ledger::Place { position, case, seq }| paging::told((position, case, seq)));
     let link = chain::link_of_invoice(&door.store, &invoice.id).await?;
-    shown(pages::invoice(&invoice, link.as_ref(), &charges, SHOWN_CHARGES))
+    let turn = paging::turn(params.after.as_deref(), next);
+    shown(pages::invoice(&invoice, link.as_ref(), &charges, &turn))
 }
 
-async fn list_parked(login: Login, door: web::Data<Door>) -> Page {
+async fn list_parked(login: Login, door: web::Data<Door>, params: web::Query<PageParams>) -> Page {
     login?.may(Scope::Admin)?;
-    parked_page(&door, None).await
+    parked_page(&door, params.after.as_deref(), None).await
 }
 
-async fn parked_page(door: &Door, said: Option<Said>) -> Page {
-    let items = parked::list(&door.store, SHOWN_PARKED).await?;
-    let status = status(&door.store).await?;
-    shown(pages::parked(&items, status.parked, status.telemetry_dropped, said.as_ref()))
+async fn parked_page(door: &Door, after: Option<&str>, said: Option<Said>) -> Page {
+    let (items, next) = operations::listed(door, after, SHOWN).await?;
+    let total = parked::count(&door.store, pages::COUNTED + 1).await?;
+    let dropped = parked::dropped(&door.store).await?.iter().fold(0_i64, |sum, of| sum.saturating_add(of.things));
+    shown(pages::parked(&items, total, dropped, said.as_ref(), &paging::turn(after, next)))
 }
 
 async fn replay_parked(login: Login, door: web::Data<Door>, id: web::Path<String>) -> Page {
@@ -343,11 +365,18 @@ async fn replay_parked(login: Login, door: web::Data<Door>, id: web::Path<String
         Replayed::NotFound => Said { went_well: false, text: "It is not parked any more.".into() },
         Replayed::StillFails(reason) => Said { went_well: false, text: format!("It still fails: {reason}") },
     };
-    parked_page(&door, Some(said)).await
+    parked_page(&door, None, Some(said)).await
 }
 
 fn in_line() -> Said {
     Said { went_well: true, text: "It is done, or in line to be done.".into() }
+}
+
+async fn list_alerts(login: Login, door: web::Data<Door>, params: web::Query<PageParams>) -> Page {
+    login?.may(Scope::Admin)?;
+    let after = params.after.as_deref();
+    let (alerts, next) = sources::alerts_after(&door, after, SHOWN).await?;
+    shown(pages::alerts(&alerts, &paging::turn(after, next)))
 }
 
 async fn list_sources(login: Login, door: web::Data<Door>) -> Page {
@@ -358,7 +387,7 @@ async fn list_sources(login: Login, door: web::Data<Door>) -> Page {
 async fn sources_page(door: &Door, said: Option<Said>) -> Page {
     let alerts = open_alerts(door).await?;
     let health: Vec<SourceHealth> = sources::looked_at(door).await?.into_iter().map(Into::into).collect();
-    let quarantined = quarantine::list(&door.store, SHOWN_PARKED).await?;
+    let quarantined = quarantine::list(&door.store, SHOWN).await?;
     shown(pages::sources(&alerts, &health, &quarantined, said.as_ref()))
 }
 

@@ -8,7 +8,12 @@ use verdict_resolution::read_json;
 
 /// The parameters of an address.
 pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    let read = web::Query::<T>::from_query(request.query_string());
+    text(request.query_string())
+}
+
+/// Parameters as they stand in an address.
+pub(super) fn text<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let read = web::Query::<T>::from_query(query);
     Ok(read.map_err(|error| Problem::unprocessable(format!("query: {error}")))?.into_inner())
 }
 

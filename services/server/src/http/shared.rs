@@ -4,6 +4,7 @@ use super::Door;
 use super::access::{Caller, Scope};
 use super::customer::unindexed;
 use super::pages::{failure_cost_page, page};
+use super::paging::numbered;
 use super::problem::{Problem, ProblemBody};
 use super::read;
 use super::reports::{ReportParams, answer, query};
@@ -11,7 +12,7 @@ use crate::link::{self, NoLink, Opened, Sort};
 use crate::report_link::{HOLDS, REPORTS, make_report_link as make, view};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use actix_web::{HttpResponse, ResponseError, post, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verdict_domain::time::{Span, Timestamp};
@@ -115,15 +116,15 @@ pub(super) fn pages(config: &mut web::ServiceConfig) {
 }
 
 /// Also where it fails, all of it is a page: who opens it is a person with a link.
-async fn show(door: web::Data<Door>, token: web::Path<String>) -> HttpResponse {
-    let response = match shown(&door, &token).await {
+async fn show(door: web::Data<Door>, token: web::Path<String>, request: HttpRequest) -> HttpResponse {
+    let response = match shown(&door, &token, &request).await {
         Ok(response) => response,
         Err(problem) => said(problem.status_code(), "This does not work now", problem.detail()),
     };
     private(unindexed(response))
 }
 
-async fn shown(door: &Door, token: &str) -> Result<HttpResponse, Problem> {
+async fn shown(door: &Door, token: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let now = door.clock.now();
     let subject = match link::open(&door.store, door.sources.key(), Sort::Report, token, now).await? {
         Opened::Subject(subject) => subject,
@@ -142,7 +143,9 @@ async fn shown(door: &Door, token: &str) -> Result<HttpResponse, Problem> {
     let (_, params) = view(&subject).ok_or_else(unknown)?;
     let query = query(&params, now).map_err(Problem::unprocessable)?;
     if params.format.as_deref() == Some("page") {
-        let html = failure_cost_page(door, &query, Compare::Nothing, None, true).await?;
+        // Which page of its rows: all else is taken from the link.
+        let (number, _) = numbered(request.query_string())?;
+        let html = failure_cost_page(door, &query, Compare::Nothing, None, number, true).await?;
         let html = html.map_err(|error| StoreError::Corrupt(format!("the page cannot be shown: {error}")))?;
         return Ok(page(StatusCode::OK, html));
     }

@@ -2,15 +2,16 @@
 
 use super::Door;
 use super::access::{Caller, Scope};
+use super::paging::{self, PageParams};
 use super::problem::{Problem, ProblemBody};
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use verdict_domain::fact::Strength;
 use verdict_domain::time::{Span, Timestamp};
 use verdict_reports::pages::SourceHealth;
 use verdict_resolution::{allowed_silence, release};
-use verdict_store::alerts;
+use verdict_store::alerts::{self, Alert, Place};
 use verdict_store::quarantine::{self, Listed};
 use verdict_store::sources::{self, State};
 
@@ -93,12 +94,37 @@ pub(super) async fn list_sources(caller: Caller, door: web::Data<Door>) -> Resul
     Ok(HttpResponse::Ok().json(looked_at(&door).await?))
 }
 
-/// Lists alerts: those not over first, then the newest; at most 1,000.
-#[utoipa::path(responses((status = 200, body = Vec<Object>)))]
+/// Lists alerts: those not over first, of either the last raised first; 1,000 a page: the header `Link` leads to the next one.
+#[utoipa::path(
+    params(PageParams),
+    responses(
+        (status = 200, body = Vec<Object>),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json")
+    )
+)]
 #[get("/v1/alerts")]
-pub(super) async fn list_alerts(caller: Caller, door: web::Data<Door>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_alerts(
+    caller: Caller,
+    door: web::Data<Door>,
+    request: HttpRequest,
+    params: web::Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
     caller.may(Scope::Admin)?;
-    Ok(HttpResponse::Ok().json(alerts::list(&door.store, 1_000).await?))
+    let (alerts, next) = alerts_after(&door, params.after.as_deref(), 1_000).await?;
+    Ok(paging::listed(&request, alerts, next))
+}
+
+/// A page of the alerts, and where the next one begins.
+pub(super) async fn alerts_after(
+    door: &Door,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Alert>, Option<String>), Problem> {
+    let after: Option<(bool, i64)> = paging::place(after)?;
+    let after = after.map(|(is_over, number)| Place { is_over, number });
+    let mut alerts = alerts::list(&door.store, after, limit + 1).await?;
+    let next = paging::cut(&mut alerts, limit, |last| (last.cleared_at.is_some(), last.number));
+    Ok((alerts, next))
 }
 
 /// A delivery whose signature no secret had made.

@@ -3,7 +3,7 @@
 use super::{HOSTILE, assert_escaped};
 use crate::case::tests::{attempt, hour, said};
 use crate::case::{Explanation, assemble};
-use crate::pages::{case, cases, delivery};
+use crate::pages::{Turn, case, cases, delivery};
 use verdict_domain::attempt::Status;
 use verdict_domain::contract::{Contract, Price};
 use verdict_domain::fact::{Fact, ResolutionFact, ResolutionKind, Said, in_order};
@@ -40,6 +40,7 @@ fn event(fact: Fact, words: &str) -> Event {
             })),
             price_source: Some("genai-prices".into()),
             details: None,
+            service_tier: fact.id.ends_with("a-2").then(|| "batch".into()),
             started_at: fact.at,
         },
         Said::Resolution(_) => {
@@ -173,24 +174,51 @@ fn a_case_without_a_bill() {
     assert!(html.contains(r#"<p class="empty">Nothing.</p>"#));
 }
 
+#[test]
+fn a_case_counts_its_attempts_and_says_by_which_service() {
+    let one = page("c-2", vec![attempt(1, "a-1", Status::Answered)], "openai", 5);
+    assert!(one.contains("<dt>1 attempt, known cost</dt>") && !one.contains("Service tier"), "{one}");
+    let two = vec![attempt(1, "a-1", Status::Failed), attempt(2, "a-2", Status::Answered)];
+    let two = page("c-2", two, "openai", 5);
+    assert!(two.contains("<dt>2 attempts, known cost</dt>"), "{two}");
+    assert_eq!(two.matches("<div><dt>Service tier</dt><dd>batch</dd></div>").count(), 1);
+}
+
 fn listed(case: &str, verdict: &str) -> Listed {
     Listed { key: key(case), verdict: verdict.into(), judged_at: hour(5), wake_at: Some(hour(77)) }
 }
 
 #[test]
 fn cases_are_listed_with_the_filter_that_they_were_asked_by() {
-    let none = cases(&[], &Filter::default(), 200).unwrap();
+    let none = cases(&[], &Filter::default(), &Turn::default()).unwrap();
     assert!(none.contains("No such case was judged."));
     let filter = Filter {
         customer: Some(HOSTILE.into()),
         verdict: Some("assumed".into()),
         beginning: Some(HOSTILE.into()),
     };
-    let html = cases(&[listed(HOSTILE, "assumed"), listed("T/1", "pending")], &filter, 2).unwrap();
+    let html = cases(
+        &[listed(HOSTILE, "assumed"), listed("T/1", "pending")],
+        &filter,
+        &super::turn(true, Some(HOSTILE)),
+    )
+    .unwrap();
     assert_escaped(&html);
     assert!(html.contains("<option selected>assumed</option>"));
     assert!(html.contains(r#"href="/cases/acme/T%2F1""#));
-    assert!(html.contains("The first 2 are shown; there may be more."));
+    assert!(html.contains("In the order of their ids."));
+    let encoded = crate::pages::encoded(HOSTILE);
+    let kept = format!("/cases?customer={encoded}&#38;verdict=assumed&#38;q={encoded}");
+    for link in [
+        format!(r#"<a href="{kept}" rel="first">First page</a>"#),
+        format!(r#"<a href="{kept}&#38;after={encoded}" rel="next">Next page</a>"#),
+    ] {
+        assert!(html.contains(&link), "{link}\n{html}");
+    }
+    let looked = cases(&[], &filter, &super::turn(false, Some("[]"))).unwrap();
+    assert!(looked.contains("None among the 5,000 cases") && looked.contains("Next page"));
+    let last = cases(&[], &filter, &super::turn(true, None)).unwrap();
+    assert!(last.contains("There are no more.") && !last.contains("Next page"));
 }
 
 fn delivered(id: &str, body: &[u8]) -> String {
@@ -230,7 +258,7 @@ pub(super) fn sample() -> Vec<(String, String)> {
         .collect();
     let body = br#"{"type":"resolution.confirmed","timestamp":"2026-10-01T03:00:00Z","data":{"customer":"acme","case":"T-48120","reason":"thumbs up"}}"#;
     vec![
-        ("cases".to_string(), cases(&list, &Filter::default(), 200).unwrap()),
+        ("cases".to_string(), cases(&list, &Filter::default(), &Turn::default()).unwrap()),
         ("case".to_string(), full("T-48120", "thumbs up")),
         ("case_pending".to_string(), page("T-48137", vec![attempt(1, "a-1", Status::Answered)], "openai", 5)),
         ("delivery".to_string(), delivered("msg_2fKq0aLkdIwHu7ixUEk1x2Yz", body)),

@@ -99,6 +99,7 @@ fn alert(text: &str) -> Alert {
         text: text.into(),
         raised_at: Timestamp::parse("2026-10-12T08:31:07Z").unwrap(),
         cleared_at: None,
+        number: 1,
         link: None,
     }
 }
@@ -130,7 +131,7 @@ pub(super) fn sample() -> Vec<(String, String)> {
     for by in [GroupBy::Customer, GroupBy::Agent, GroupBy::Model] {
         let name = format!("groups_by_{}", crate::failure_cost::group_name(by));
         let sorted = View { sort: Some("-failure_cost".into()), ..view() };
-        pages.push((name, groups(&groups_of(by, true), &sorted, today)));
+        pages.push((name, groups(&groups_of(by, true), &sorted, 1, today)));
     }
     pages.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
 }
@@ -165,7 +166,7 @@ fn the_overview_tells_each_figure_its_change_and_where_it_is_defined() {
     }
     // The trend has a step for each day, and the table behind it a row.
     assert_eq!(html.matches(r#"<tr><th class="key" scope="row">2026-10-17</th>"#).count(), 2, "EUR and USD");
-    assert!(!html.contains("Alerts"), "only who may see them");
+    assert!(!html.contains(r#"id="alerts""#), "only who may see them");
     let html = shown(&view(), false);
     assert!(!html.contains("better") && !html.contains("worse"));
 }
@@ -231,7 +232,7 @@ fn what_is_unknown_or_rests_on_few_is_said() {
 
 /// The names in the order of a page.
 fn order(view: &View, groups_of: &Groups) -> Vec<String> {
-    let html = groups(groups_of, view, 20_779).unwrap();
+    let html = groups(groups_of, view, 1, 20_779).unwrap();
     let rows = html.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     let name = |row: &str| row.split_once("\">").unwrap().1.split("</a>").next().unwrap().to_string();
     rows.split(r#"<tr><th class="key" scope="row"><a"#).skip(1).map(name).collect()
@@ -252,7 +253,7 @@ fn groups_are_sorted_by_any_column_within_their_currency() {
         check_sort(&format!("-{column}")).unwrap();
     }
     assert!(check_sort("--margin").unwrap_err().starts_with("sort: "));
-    let html = groups(&of, &View { sort: Some("-cost".into()), ..view() }, 20_779).unwrap();
+    let html = groups(&of, &View { sort: Some("-cost".into()), ..view() }, 1, 20_779).unwrap();
     for text in [
         r#"aria-sort="descending"><a href="/customers?from=2026-10-01&#38;to=2026-11-01&#38;sort=cost#rows">cost"#,
         r#"<span class="mark">loss-making</span>"#,
@@ -272,10 +273,27 @@ fn groups_are_sorted_by_any_column_within_their_currency() {
 fn groups_escape_and_say_that_there_are_none() {
     let mut of = groups_of(GroupBy::Agent, true);
     of.lines[0].now.row.key = HOSTILE.into();
-    assert_escaped(&groups(&of, &view(), 20_779).unwrap());
+    assert_escaped(&groups(&of, &view(), 1, 20_779).unwrap());
     of.lines.clear();
-    let html = groups(&of, &view(), 20_779).unwrap();
+    let html = groups(&of, &view(), 1, 20_779).unwrap();
     assert!(html.contains("No attempts, outcomes or charges in these days.") && !html.contains("<table"));
+}
+
+#[test]
+fn many_groups_are_shown_in_pages() {
+    let of = group(measured(many()), None, GroupBy::Customer, None, FEE);
+    let sorted = View { sort: Some("-name".into()), ..view() };
+    let html = groups(&of, &sorted, 3, 20_779).unwrap();
+    let is_shown = |nth: usize| html.contains(&format!(">customer-{nth:04}</a>"));
+    assert_eq!((1..=250).filter(|nth| is_shown(*nth)).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
+    for text in [
+        "<caption>201 to 250 of 250; the total is of all.",
+        r##"<a href="/customers?from=2026-10-01&#38;to=2026-11-01&#38;sort=-name#rows" rel="first">"##,
+        r##"sort=-name&#38;page=2#rows" rel="prev">Previous page</a>"##,
+        "<td class=\"\">250</td>",
+    ] {
+        assert!(html.contains(text), "{text}\n{html}");
+    }
 }
 
 #[test]

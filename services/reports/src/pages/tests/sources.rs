@@ -16,6 +16,7 @@ fn alert(text: &str) -> Alert {
         link: Some(format!("/reports/failure-cost?customer={text}")),
         raised_at,
         cleared_at: None,
+        number: 1,
     }
 }
 
