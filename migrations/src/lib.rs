@@ -58,10 +58,10 @@ impl MigratorTrait for Migrator {
             "0031_figure_changes",
             "0032_levers",
             "0033_figures_to_add",
-            "0035_lists",
-            "0036_charges_by_day",
-            "0037_rebuilds_and_calls",
-            "0038_allotted",
+            "0034_lists",
+            "0035_charges_by_day",
+            "0036_rebuilds_and_calls",
+            "0037_allotted",
         ]
     }
 }
