@@ -189,8 +189,9 @@ pub(super) async fn run(store: &Store, command: Cases) -> Outcome {
     let is_of_figure = format.is_some() || words.iter().any(|word| word.is_some());
     if !is_of_figure {
         let filter = filter(CaseParams { customer, verdict, q, after: None })?;
-        let (cases, next) =
-            listed(store, &filter, after.as_deref(), SHOWN_CASES).await.map_err(|problem| problem.detail().to_string())?;
+        let (cases, next) = listed(store, &filter, after.as_deref(), SHOWN_CASES)
+            .await
+            .map_err(|problem| problem.detail().to_string())?;
         let cases: Vec<ListedBody> = cases.into_iter().map(ListedBody::from).collect();
         println!("{}", serde_json::to_string_pretty(&cases)?);
         if let Some(next) = next {

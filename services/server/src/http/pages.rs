@@ -354,7 +354,8 @@ async fn list_parked(login: Login, door: web::Data<Door>, params: web::Query<Pag
 async fn parked_page(door: &Door, after: Option<&str>, said: Option<Said>) -> Page {
     let (items, next) = operations::listed(door, after, SHOWN).await?;
     let total = parked::count(&door.store, pages::COUNTED + 1).await?;
-    let dropped = parked::dropped(&door.store).await?.iter().fold(0_i64, |sum, of| sum.saturating_add(of.things));
+    let dropped =
+        parked::dropped(&door.store).await?.iter().fold(0_i64, |sum, of| sum.saturating_add(of.things));
     shown(pages::parked(&items, total, dropped, said.as_ref(), &paging::turn(after, next)))
 }
 
