@@ -225,6 +225,19 @@ fn the_description_of_the_api_is_that_of_the_binary() {
         written == now,
         "docs/openapi.json is old: run `cargo run -p verdict-server -- openapi > docs/openapi.json`"
     );
+    let api: serde_json::Value = serde_json::from_str(&now).unwrap();
+    let mut looked_at = 0;
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for parameter in
+            methods.as_object().unwrap().values().filter_map(|of| of["parameters"].as_array()).flatten()
+        {
+            let name = parameter["name"].as_str().unwrap();
+            let is_in_path = path.contains(&format!("{{{name}}}"));
+            assert_eq!(parameter["in"] == "path", is_in_path, "{path}: where is `{name}`?");
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 50, "{looked_at}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ const WORDS: [&str; 10] =
 /// Which figure's cases.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct BehindParams {
     /// The first UTC day, such as 2026-10-01. Default: the first of this month.
     pub from: Option<String>,
