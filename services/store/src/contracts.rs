@@ -139,11 +139,14 @@ pub struct DuePeriod {
 }
 
 /// The periods to close at `now`: of each customer the oldest that is open, so that a later one never takes the charges
-/// of one before it that still waits.
+/// of one before it that still waits. What is judged and woken is taken in order, whosever it is: while something is left that
+/// comes before a period's mark, or was due before it closes, the period is not looked at one by one with a thousand others.
 pub async fn periods_to_close(tx: &Tx, now: Timestamp, limit: u32) -> Result<Vec<DuePeriod>, StoreError> {
     let sql = "SELECT customer, start_at, end_at, closes_at FROM periods p \
                WHERE closed_at IS NULL AND closes_at <= $1 AND NOT EXISTS (SELECT 1 FROM periods earlier \
                WHERE earlier.customer = p.customer AND earlier.start_at < p.start_at AND earlier.closed_at IS NULL) \
+               AND NOT EXISTS (SELECT 1 FROM cases_to_judge j WHERE j.id <= p.judge_mark) \
+               AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.wake_at <= p.closes_at) \
                ORDER BY closes_at, customer LIMIT $2";
     let rows = all(&tx.tx, sql, [now.0.into(), i64::from(limit).into()]).await?;
     rows.iter()

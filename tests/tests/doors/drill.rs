@@ -383,7 +383,7 @@ async fn what_is_wrong_in_a_question_is_named() {
         assert!(detail.contains(field), "{query}: {detail}");
     }
     for (query, field) in [
-        ("bucket=revenue", "bucket"),
+        ("bucket=revenue&sort=-cost", "sort"),
         ("agent=bot&sort=cost", "sort"),
         ("agent=bot&after=1", "after"),
         ("from=2026-10-02&to=2026-10-02", "to"),
