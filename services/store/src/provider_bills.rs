@@ -93,7 +93,7 @@ pub async fn billed(tx: &Tx, provider: &str, from: i64, to: i64) -> Result<Vec<B
                WHERE b.provider = $1 AND b.day >= $2 AND b.day < $3 AND b.bill_id = (SELECT MAX(n.bill_id) \
                FROM provider_bill_amounts n WHERE n.provider = b.provider AND n.day = b.day) \
                ORDER BY b.day, b.model, b.currency";
-    let rows = all(&tx.tx, &sql, [provider.into(), from.into(), to.into()]).await?;
+    let rows = all(&tx.tx, sql, [provider.into(), from.into(), to.into()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Billed {
