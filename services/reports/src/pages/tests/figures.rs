@@ -1,5 +1,6 @@
 //! The overview, the pages of groups, the definitions.
 
+use super::failure_cost::many;
 use super::*;
 use crate::overview::{Overview, Reports, grouped as group};
 use crate::unit::{StripeFee, Unit};
