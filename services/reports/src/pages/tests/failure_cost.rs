@@ -49,7 +49,7 @@ fn a_report_of_many_rows_is_shown_in_pages_with_the_sums_of_all() {
     assert_eq!(held, (101..=200).collect::<Vec<_>>());
     for text in [
         "<caption>101 to 200 of 250; the total is of all.",
-        r##"href="/reports/failure-cost?from=2026-10-01&#38;to=2026-11-01&#38;by=customer&#38;sort=-attempts#rows" rel="prev""##,
+        r##"href="/reports/failure-cost?from=2026-10-01&#38;to=2026-11-01&#38;compare=none&#38;by=customer&#38;sort=-attempts#rows" rel="prev""##,
         r##"sort=-attempts&#38;page=3#rows" rel="next">Next page</a>"##,
         // A link of the total is of all customers, also where it is not on the last page.
         ">250</a>",
