@@ -137,6 +137,13 @@ pub async fn cases_behind_within(
         (Order::Day, None) => Way::Walk,
         _ => way(store, behind, few).await?,
     };
+    let buckets = match way {
+        Way::Walk => with_rows(store, behind, buckets).await?,
+        _ => buckets,
+    };
+    if buckets.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut select = Select { values: Vec::new(), behind, way };
     let rank = match order {
         Order::Cost => "case_cost_nanos",
@@ -271,6 +278,22 @@ async fn way(store: &Store, behind: &Behind, most: i64) -> Result<Way, StoreErro
         true => Ok(Way::OfDays),
         false => Ok(Way::Walk),
     }
+}
+
+/// Of the buckets those in which the roll-ups have any rows that match: where there are none, a walk would look at all.
+async fn with_rows(
+    store: &Store,
+    behind: &Behind,
+    mut buckets: Vec<&'static str>,
+) -> Result<Vec<&'static str>, StoreError> {
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+    let sums = sums(store, &behind.of, GroupBy::Reason).await?;
+    let matching: Vec<_> = sums
+        .iter()
+        .filter(|sum| is(&behind.reason, &sum.key) && is(&behind.currency, &sum.currency))
+        .collect();
+    buckets.retain(|bucket| matching.iter().any(|sum| sum.bucket.as_str() == *bucket));
+    Ok(buckets)
 }
 
 /// A statement that is being put together.
