@@ -4,7 +4,8 @@ CREATE TABLE figures_to_add (
     id {id},
     customer TEXT NOT NULL,
     cells BIGINT NOT NULL, -- how many the differences are of
-    differences TEXT NOT NULL -- JSON: of each cell its columns, and what is added
+    differences TEXT NOT NULL, -- JSON: of each cell its columns, and what is added
+    refused TEXT -- why it cannot be added, if it cannot: it waits for a person, and holds up no other
 ) {plain};
 
 -- Calendar months beside days and weeks: what people ask for is one row, or three. Stored as 31 days, however long they are.

@@ -19,6 +19,7 @@ use verdict_billing::{
 use verdict_domain::time::{Span, Timestamp};
 use verdict_reports::{Thresholds, watch_figures};
 use verdict_resolution::{Client, fetch_next, judge_cases, map_deliveries, poll_if_due, watch_sources};
+use verdict_store::figures::Added;
 use verdict_store::{Store, StoreError, deliveries, figures, is_anything_due};
 
 /// How many things one transaction of a step takes.
@@ -295,7 +296,17 @@ impl Worker {
             worked |= result?;
         }
         if !worked || is_due(&self.added_figures_at, ADD_FIGURES) {
-            worked |= figures::add_waiting(store).await?;
+            worked |= match figures::add_waiting(store).await? {
+                Added::Nothing => false,
+                Added::Some => true,
+                Added::SetAside(reason) => {
+                    tracing::error!(
+                        reason,
+                        "a note cannot be added to the figures: put its costs right, then rebuild"
+                    );
+                    true
+                }
+            };
         }
         Ok(worked)
     }

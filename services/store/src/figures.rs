@@ -14,7 +14,7 @@ pub use contributions::{Changed, contributions, set_contributions};
 pub(crate) use levels::{Span, of_attempts};
 pub use rebuild::{next_customer, rebuild_customer, rebuild_overall};
 pub(crate) use waiting::waiting_of;
-pub use waiting::{add, add_waiting};
+pub use waiting::{Added, add, add_waiting};
 
 use crate::bulk::{self, Insert, Kind};
 use crate::connect::{Store, StoreError, Tx, all, known};

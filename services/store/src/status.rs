@@ -36,7 +36,7 @@ pub struct Status {
 pub async fn status(store: &Store) -> Result<Status, StoreError> {
     let sql = "SELECT (SELECT COUNT(*) FROM deliveries WHERE state = 'received'), \
                (SELECT COUNT(*) FROM cases_to_judge), (SELECT COUNT(*) FROM outcomes_to_rate), \
-               (SELECT COUNT(*) FROM figures_to_add), \
+               (SELECT COUNT(*) FROM figures_to_add WHERE refused IS NULL), \
                (SELECT COUNT(*) FROM outbox WHERE state = 'waiting'), \
                (SELECT COUNT(*) FROM parked WHERE replayed_at IS NULL), \
                (SELECT COUNT(*) FROM fetches WHERE state = 'waiting'), (SELECT COUNT(*) FROM quarantine), \

@@ -532,3 +532,40 @@ async fn the_figures_add_up_on_sqlite() {
 async fn the_figures_add_up_on_postgres() {
     figures("figures-postgres", &fresh_postgres("doors_figures").await).await;
 }
+
+/// Costs that no sum has room for are set aside, and hold up nobody else's.
+async fn more_than_a_sum_holds(name: &str, url: &str) {
+    let service = start_on(name, url).await;
+    let db = connect(url).await;
+    // With room for what acme costs in the sums over all customers.
+    let most = i64::MAX - 1_000_000_000_000_000;
+    let note =
+        format!("[[{},\"a\",\"p\",\"m\",\"x\",\"USD\",\"won\",\"-\",[1,0,{most},0,0,0]]]", START / DAY);
+    for differences in [note.as_str(), note.as_str(), "no JSON"] {
+        let sql = format!(
+            "INSERT INTO figures_to_add (customer, cells, differences) VALUES ('huge', 1, '{differences}')"
+        );
+        db.execute_unprepared(&sql).await.unwrap();
+    }
+    let attempt =
+        with(&crate::attempt("acme", "c"), "/reported_cost", json!({ "amount": "1.50", "currency": "USD" }));
+    service.post("/v1/attempts", &attempt).await;
+    service.move_clock(START + DAY).await;
+    service.wait_until_idle(Duration::from_secs(30)).await;
+    // The second does not fit beside the first, and the third cannot be read.
+    assert_eq!(number(&db, "SELECT COUNT(*) FROM figures_to_add WHERE refused IS NOT NULL").await, 2);
+    assert_eq!(number(&db, "SELECT cost_nanos FROM daily_figures WHERE customer = 'huge'").await, most);
+    let report = "/v1/reports/failure-cost?from=2026-09-30&to=2026-10-05&by=agent&customer=acme";
+    let report = service.get_json(report).await;
+    assert_eq!(report["totals"][0]["cost_nanos"], 1_500_000_000_i64, "{report}");
+}
+
+#[tokio::test]
+async fn more_than_a_sum_holds_is_set_aside_on_sqlite() {
+    more_than_a_sum_holds("figures-huge", &fresh_sqlite(&folder("figures-huge"))).await;
+}
+
+#[tokio::test]
+async fn more_than_a_sum_holds_is_set_aside_on_postgres() {
+    more_than_a_sum_holds("figures-huge-postgres", &fresh_postgres("doors_figures_huge").await).await;
+}

@@ -3,7 +3,7 @@
 use super::{add_to_days, claim, levels};
 use crate::bulk::{self, Insert, Kind};
 use crate::changes;
-use crate::connect::{Store, StoreError, Tx, all};
+use crate::connect::{Store, StoreError, Tx, all, run};
 use sea_orm::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,18 +68,51 @@ pub async fn add(tx: &Tx, differences: BTreeMap<(String, Cell), Figures>) -> Res
     Ok(())
 }
 
-/// The step: adds what was noted to the sums, on all levels; the oldest first, a bounded number at a time. Answers whether
-/// there was something.
-pub async fn add_waiting(store: &Store) -> Result<bool, StoreError> {
+/// What came of a look at what waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// Nothing waits.
+    Nothing,
+    /// Some was added.
+    Some,
+    /// A note cannot be added, for this reason: a sum would not fit 64 bits. It is set aside. When the costs behind it are put
+    /// right, a rebuild adds what is missing.
+    SetAside(String),
+}
+
+/// The step: adds what was noted to the sums, on all levels; the oldest first, a bounded number at a time. A note that the sums
+/// have no room for is found by halving, and set aside: it does not hold up the others.
+pub async fn add_waiting(store: &Store) -> Result<Added, StoreError> {
+    add_at_most(store, MOST_ROWS).await
+}
+
+async fn add_at_most(store: &Store, most: i64) -> Result<Added, StoreError> {
+    match add_together(store, most).await {
+        Err(error) if !error.is_transient() && most > 1 => Box::pin(add_at_most(store, most / 2)).await,
+        Err(error) if !error.is_transient() => {
+            let reason = error.to_string();
+            let tx = store.begin().await?;
+            claim(&tx).await?;
+            let sql = "UPDATE figures_to_add SET refused = $1 \
+                       WHERE id = (SELECT MIN(id) FROM figures_to_add WHERE refused IS NULL)";
+            run(&tx.tx, sql, [reason.as_str().into()]).await?;
+            tx.commit().await?;
+            Ok(Added::SetAside(reason))
+        }
+        result => result,
+    }
+}
+
+async fn add_together(store: &Store, most: i64) -> Result<Added, StoreError> {
     let tx = store.begin().await?;
     claim(&tx).await?;
     let take = "DELETE FROM figures_to_add WHERE id IN (SELECT id FROM ( \
                 SELECT id, cells, SUM(cells) OVER (ORDER BY id) AS up_to_here FROM ( \
-                SELECT id, cells FROM figures_to_add ORDER BY id LIMIT $1) AS oldest) AS counted \
+                SELECT id, cells FROM figures_to_add WHERE refused IS NULL ORDER BY id LIMIT $1) AS oldest) AS counted \
                 WHERE up_to_here - cells < $2) RETURNING customer, differences";
-    let rows = all(&tx.tx, take, [MOST_ROWS.into(), MOST_CELLS.into()]).await?;
+    let rows = all(&tx.tx, take, [most.into(), MOST_CELLS.into()]).await?;
     if rows.is_empty() {
-        return Ok(false);
+        return Ok(Added::Nothing);
     }
     let mut differences: BTreeMap<(String, Cell), Figures> = BTreeMap::new();
     for row in rows {
@@ -97,13 +130,13 @@ pub async fn add_waiting(store: &Store) -> Result<bool, StoreError> {
     levels.add(&tx).await?;
     changes::note(&tx).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Added::Some)
 }
 
-/// What was noted of a customer and is not in the sums yet.
+/// What was noted of a customer and is not in the sums yet, but will be.
 pub(crate) async fn waiting_of(tx: &Tx, customer: &str) -> Result<Contribution, StoreError> {
     let mut waiting = Contribution::new();
-    let sql = "SELECT differences FROM figures_to_add WHERE customer = $1";
+    let sql = "SELECT differences FROM figures_to_add WHERE customer = $1 AND refused IS NULL";
     for row in all(&tx.tx, sql, [customer.into()]).await? {
         let text: String = row.try_get_by_index(0)?;
         for noted in parsed(&text)? {
